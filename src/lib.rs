@@ -1,0 +1,1 @@
+//! Token Binding for the Apache HTTP Server.
