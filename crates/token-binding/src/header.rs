@@ -1,0 +1,61 @@
+//! HTTP: header names, and how bytes become header values (RFC 8473, draft-ietf-tokbind-ttrp).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use crate::negotiate::Negotiated;
+use crate::{EKM_LENGTH, Ekm, Error, TokenBindingType};
+
+/// The request header that carries the message (RFC 8473 section 2).
+pub const SEC_TOKEN_BINDING: &str = "Sec-Token-Binding";
+/// The response header that asks the client to prove its key to a redirect's target (RFC 8473 section 5.3).
+pub const INCLUDE_REFERRED_TOKEN_BINDING_ID: &str = "Include-Referred-Token-Binding-ID";
+/// Tells a backend the provided Token Binding ID (ttrp section 2).
+pub const SEC_PROVIDED_TOKEN_BINDING_ID: &str = "Sec-Provided-Token-Binding-ID";
+/// Tells a backend the referred Token Binding ID (ttrp section 2).
+pub const SEC_REFERRED_TOKEN_BINDING_ID: &str = "Sec-Referred-Token-Binding-ID";
+/// Tells a backend the Token Binding IDs of types that this crate doesn't know (ttrp section 2).
+pub const SEC_OTHER_TOKEN_BINDING_ID: &str = "Sec-Other-Token-Binding-ID";
+/// Tells a backend what it needs to verify messages itself: see [`context_value`].
+pub const SEC_TOKEN_BINDING_CONTEXT: &str = "Sec-Token-Binding-Context";
+
+/// How long a `Sec-Token-Binding` value may be, in bytes. A longer one is refused before it's decoded.
+///
+/// The value of a client with two RSA keys has 1,500 bytes, and httpd's own limit for a header line is 8,190 unless an
+/// administrator raises it.
+pub const MAX_HEADER_LENGTH: usize = 16 * 1024;
+
+/// Decodes a `Sec-Token-Binding` value to the bytes of a message.
+///
+/// # Errors
+/// [`Error::HeaderTooLong`] above [`MAX_HEADER_LENGTH`]; [`Error::HeaderEncoding`] for padding, white space, any other
+/// character outside the base64url alphabet, or bits set after the last byte.
+pub fn decode(header: &[u8]) -> Result<Vec<u8>, Error> {
+    if header.len() > MAX_HEADER_LENGTH {
+        return Err(Error::HeaderTooLong { length: header.len() });
+    }
+    URL_SAFE_NO_PAD.decode(header).map_err(|_| Error::HeaderEncoding)
+}
+
+/// Encodes bytes as base64url without padding.
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// One element of `Sec-Other-Token-Binding-ID`: base64url(type) "." base64url(ID), the latter as given.
+pub(crate) fn other_element(tokenbinding_type: TokenBindingType, id: &str) -> String {
+    format!("{}.{id}", encode(&[tokenbinding_type.0]))
+}
+
+/// The value of [`SEC_TOKEN_BINDING_CONTEXT`]: base64url of the version's two octets, the key parameters and the EKM.
+///
+/// It is as secret as the EKM is.
+#[must_use]
+pub fn context_value(negotiated: Negotiated, ekm: &Ekm) -> Zeroizing<String> {
+    let mut context = Zeroizing::new(Vec::with_capacity(3 + EKM_LENGTH));
+    context.extend([negotiated.version.major, negotiated.version.minor, negotiated.key_parameters.0]);
+    context.extend(ekm.as_bytes());
+    Zeroizing::new(encode(&context))
+}

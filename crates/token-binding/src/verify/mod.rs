@@ -1,0 +1,209 @@
+//! From a message to what it proves (RFC 8471 section 4.2, RFC 8473 section 2.1).
+//!
+//! The rules are here, once. A [`SignatureBackend`] only does the arithmetic of a single signature, so every backend
+//! gives the same verdicts.
+
+#[cfg(feature = "openssl")]
+mod openssl;
+#[cfg(feature = "rustcrypto")]
+mod rustcrypto;
+mod verified;
+
+use zeroize::Zeroizing;
+
+use crate::key::{P256_LENGTH, PublicKey, RSA2048_LENGTH, RsaPublicKey, TbEcPoint};
+use crate::message::{TokenBinding, TokenBindingMessage};
+use crate::{EKM_LENGTH, Error, KeyError, KeyParameters, TokenBindingType};
+
+pub use crate::ekm::Ekm;
+pub use crate::header::MAX_HEADER_LENGTH;
+pub use crate::message::MAX_BINDINGS;
+#[cfg(feature = "openssl")]
+pub use openssl::OpenSsl;
+#[cfg(feature = "rustcrypto")]
+pub use rustcrypto::RustCrypto;
+pub use verified::{VerifiedId, VerifiedMessage, VerifiedOther};
+
+/// Bytes that a signature signs: type, key parameters and EKM (RFC 8471 section 3.3).
+const SIGNED_LENGTH: usize = 2 + EKM_LENGTH;
+
+/// Checks single signatures. Keys and signatures have the right size already.
+pub trait SignatureBackend {
+    /// Checks RSASSA-PKCS1-v1_5 with SHA-256 over `signed`.
+    ///
+    /// # Errors
+    /// Why the signature proves nothing, or that the backend can't tell.
+    fn verify_rsa2048_pkcs1_5(
+        &self,
+        key: &RsaPublicKey,
+        signed: &[u8],
+        signature: &[u8; RSA2048_LENGTH],
+    ) -> Result<(), SignatureError>;
+
+    /// Checks RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of exactly 32 bytes over `signed`.
+    ///
+    /// # Errors
+    /// Why the signature proves nothing, or that the backend can't tell.
+    fn verify_rsa2048_pss(
+        &self,
+        key: &RsaPublicKey,
+        signed: &[u8],
+        signature: &[u8; RSA2048_LENGTH],
+    ) -> Result<(), SignatureError>;
+
+    /// Checks that `key` is a point of P-256, and ECDSA with SHA-256 over `signed`. `signature` is R, then S.
+    ///
+    /// # Errors
+    /// Why the signature proves nothing, or that the backend can't tell.
+    fn verify_ecdsap256(
+        &self,
+        key: &TbEcPoint,
+        signed: &[u8],
+        signature: &[u8; P256_LENGTH],
+    ) -> Result<(), SignatureError>;
+}
+
+/// What a backend has against a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureError {
+    /// The key is no key at all.
+    InvalidKey(KeyError),
+    /// The signature is not one of this key over these bytes.
+    Invalid,
+    /// The backend failed, and knows nothing about the signature: see [`Error::Backend`].
+    Backend {
+        /// What it was asked to do.
+        operation: &'static str,
+        /// What it said, a text of its own.
+        reason: &'static str,
+    },
+}
+
+/// Verifies the value of a `Sec-Token-Binding` header, with OpenSSL.
+///
+/// `negotiated` and `ekm` are those of the connection that the request came on. The message is valid for no other.
+///
+/// # Errors
+/// What is wrong with the header, or [`Error::Backend`] when OpenSSL failed.
+#[cfg(feature = "openssl")]
+pub fn verify_header(header: &[u8], negotiated: KeyParameters, ekm: &Ekm) -> Result<VerifiedMessage, Error> {
+    let bytes = crate::header::decode(header)?;
+    let message = TokenBindingMessage::parse(&bytes)?;
+    verify_message(&OpenSsl, &message, negotiated, ekm)
+}
+
+/// Verifies a message. What costs little is checked first, over the whole message; only then are signatures.
+///
+/// - There is exactly one provided binding, and its key parameters are the negotiated ones.
+/// - There is at most one referred binding. It is not reported when its key parameters are unknown.
+/// - The signatures of both are valid.
+/// - A binding of an unknown type is reported when its signature can be checked and is valid, and else ignored.
+///
+/// # Errors
+/// Which of these the message breaks, or [`Error::Backend`] when the backend failed.
+pub fn verify_message<B: SignatureBackend>(
+    backend: &B,
+    message: &TokenBindingMessage<'_>,
+    negotiated: KeyParameters,
+    ekm: &Ekm,
+) -> Result<VerifiedMessage, Error> {
+    let provided = at_most_one(message, TokenBindingType::PROVIDED, Error::MultipleProvided)?
+        .ok_or(Error::NoProvided)?;
+    let used = provided.tokenbindingid().key_parameters();
+    if used != negotiated {
+        return Err(Error::KeyParametersMismatch { negotiated, used });
+    }
+    let referred = at_most_one(message, TokenBindingType::REFERRED, Error::MultipleReferred)?
+        .filter(|binding| binding.tokenbindingid().key_parameters().is_known());
+
+    let provided = Claim::new(provided)?;
+    let referred = referred.map(Claim::new).transpose()?;
+
+    let provided = provided.verify(backend, ekm)?;
+    let referred = referred.map(|claim| claim.verify(backend, ekm)).transpose()?;
+    let others = verify_others(backend, message, ekm)?;
+    Ok(VerifiedMessage::new(provided, referred, others))
+}
+
+fn at_most_one<'m, 'a>(
+    message: &'m TokenBindingMessage<'a>,
+    tokenbinding_type: TokenBindingType,
+    several: Error,
+) -> Result<Option<&'m TokenBinding<'a>>, Error> {
+    let mut of_type =
+        message.bindings().iter().filter(|binding| binding.tokenbinding_type() == tokenbinding_type);
+    match (of_type.next(), of_type.next()) {
+        (_, Some(_)) => Err(several),
+        (first, None) => Ok(first),
+    }
+}
+
+fn verify_others<B: SignatureBackend>(
+    backend: &B,
+    message: &TokenBindingMessage<'_>,
+    ekm: &Ekm,
+) -> Result<Vec<VerifiedOther>, Error> {
+    let mut others = Vec::new();
+    for binding in message.bindings().iter().filter(|binding| !binding.tokenbinding_type().is_known()) {
+        match Claim::new(binding).and_then(|claim| claim.verify(backend, ekm)) {
+            Ok(id) => others.push(VerifiedOther::new(binding.tokenbinding_type(), id)),
+            Err(fault) if fault.is_internal() => return Err(fault),
+            Err(_) => {}
+        }
+    }
+    Ok(others)
+}
+
+/// A binding whose key is well-formed, so that its signature can be checked.
+struct Claim<'m, 'a> {
+    binding: &'m TokenBinding<'a>,
+    key: PublicKey,
+}
+
+impl<'m, 'a> Claim<'m, 'a> {
+    fn new(binding: &'m TokenBinding<'a>) -> Result<Self, Error> {
+        let id = binding.tokenbindingid();
+        Ok(Self { binding, key: PublicKey::parse(id.key_parameters(), id.public_key())? })
+    }
+
+    fn verify<B: SignatureBackend>(&self, backend: &B, ekm: &Ekm) -> Result<VerifiedId, Error> {
+        match self.check_signature(backend, ekm) {
+            Ok(()) => Ok(VerifiedId::new(self.binding.tokenbindingid())),
+            Err(SignatureError::InvalidKey(reason)) => Err(Error::InvalidKey(reason)),
+            Err(SignatureError::Invalid) => {
+                Err(Error::BadSignature { binding: self.binding.tokenbinding_type() })
+            }
+            Err(SignatureError::Backend { operation, reason }) => Err(Error::Backend { operation, reason }),
+        }
+    }
+
+    fn check_signature<B: SignatureBackend>(&self, backend: &B, ekm: &Ekm) -> Result<(), SignatureError> {
+        let signed = signed_bytes(self.binding.tokenbinding_type(), self.key.key_parameters(), ekm);
+        let signed = signed.as_slice();
+        let signature = self.binding.signature();
+        match &self.key {
+            PublicKey::Rsa2048Pkcs1_5(key) => backend.verify_rsa2048_pkcs1_5(key, signed, sized(signature)?),
+            PublicKey::Rsa2048Pss(key) => backend.verify_rsa2048_pss(key, signed, sized(signature)?),
+            PublicKey::EcdsaP256(key) => backend.verify_ecdsap256(key, signed, sized(signature)?),
+        }
+    }
+}
+
+/// A signature of the only length that its algorithm makes.
+fn sized<const N: usize>(signature: &[u8]) -> Result<&[u8; N], SignatureError> {
+    signature.try_into().map_err(|_| SignatureError::Invalid)
+}
+
+/// What a signature signs (RFC 8471 section 3.3).
+pub(crate) fn signed_bytes(
+    tokenbinding_type: TokenBindingType,
+    key_parameters: KeyParameters,
+    ekm: &Ekm,
+) -> Zeroizing<[u8; SIGNED_LENGTH]> {
+    let mut signed = Zeroizing::new([0; SIGNED_LENGTH]);
+    let [first, second, rest @ ..] = &mut *signed;
+    *first = tokenbinding_type.0;
+    *second = key_parameters.0;
+    *rest = *ekm.as_bytes();
+    signed
+}
