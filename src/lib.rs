@@ -1,1 +1,25 @@
-//! Token Binding for the Apache HTTP Server.
+//! `mod_token_binding`: TLS Token Binding (RFC 8471, 8472, 8473) for the Apache HTTP Server.
+//!
+//! Data flows one way: TLS extension -> connection state -> request -> policy -> environment and headers -> response.
+//!
+//! | room | what it knows |
+//! |---|---|
+//! | [`config`], [`directives`] | what an administrator wrote |
+//! | [`channel`] | one TLS connection with Token Binding: its EKM, and the messages verified on it |
+//! | [`headers`] | the names that a client must not be able to set |
+//! | [`policy`], [`outcome`] | configuration and verified result -> variables, refusal; refusal -> status, log line |
+//! | `httpd` | the server itself: the only room with `unsafe`, and left out of unit tests, which link without httpd |
+
+#![deny(unsafe_code)]
+#![cfg_attr(test, allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+
+mod channel;
+mod config;
+mod directives;
+mod headers;
+mod outcome;
+mod policy;
+
+#[cfg(not(test))]
+#[allow(unsafe_code)]
+mod httpd;

@@ -1,0 +1,72 @@
+# make demo     build, start a private httpd, show the main job on real requests
+# make test     everything that must pass: formatting, lints, unit, black-box and browser tests
+# make install  put the module and its configuration where `a2enmod token_binding` finds them
+#
+# Each installs what is missing first (Debian packages, a browser from npm): tests/setup has the lists.
+
+.DELETE_ON_ERROR:
+.PHONY: all build demo test lint unit blackbox install uninstall setup-build setup-test clean
+
+MODULE  = target/release/libmod_token_binding.so
+# The same module with panics on demand, for the tests that need one (Cargo.toml, feature fault-injection).
+FAULTY  = target/faulty/debug/libmod_token_binding.so
+APXS   ?= apxs
+CARGO  ?= cargo
+DESTDIR ?=
+
+all: build
+
+setup-build:
+	@tests/setup/install build
+setup-test:
+	@tests/setup/install test
+
+build: setup-build
+	$(CARGO) build --release --locked --package mod_token_binding
+
+demo: setup-test build
+	$(CARGO) build --locked --package mod_token_binding --example demo
+	target/debug/examples/demo $(if $(KEEP),--keep)
+
+test: setup-test lint unit blackbox
+	@echo "make test: all passed"
+
+lint: setup-build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked --quiet
+
+unit: setup-build
+	$(CARGO) test --workspace --lib --bins --locked
+	$(CARGO) test --package token-binding --package tokbind --all-features --tests --locked
+	$(CARGO) test --package token-binding --package tokbind --doc --locked
+
+blackbox: setup-test build
+	$(CARGO) build --locked --package mod_token_binding --features fault-injection --target-dir target/faulty
+	TOKEN_BINDING_MODULE=$(abspath $(MODULE)) TOKEN_BINDING_FAULTY_MODULE=$(abspath $(FAULTY)) \
+	    $(CARGO) test --package mod_token_binding --test blackbox --locked -- --test-threads=4
+
+# Debian keeps LoadModule and settings in mods-available; httpd from source has no such place, and gets extra/ instead.
+install: build
+	@libexec=$$($(APXS) -q LIBEXECDIR) && conf=$$($(APXS) -q SYSCONFDIR) && \
+	if [ -d "$(DESTDIR)$$conf/mods-available" ]; then mods="$$conf/mods-available"; else mods="$$conf/extra"; fi && \
+	install -D -m 644 $(MODULE) "$(DESTDIR)$$libexec/mod_token_binding.so" && \
+	install -d "$(DESTDIR)$$mods" && \
+	sed "s|@LIBEXECDIR@|$$libexec|" apache/token_binding.load > "$(DESTDIR)$$mods/token_binding.load" && \
+	install -m 644 apache/token_binding.conf "$(DESTDIR)$$mods/token_binding.conf" && \
+	chmod 644 "$(DESTDIR)$$mods/token_binding.load" && \
+	echo "installed $$libexec/mod_token_binding.so, $$mods/token_binding.load and .conf" && \
+	case $$mods in \
+	*/mods-available) echo "now: a2enmod token_binding && systemctl reload apache2" ;; \
+	*) echo "now: add 'Include conf/extra/token_binding.load' and '...conf' to httpd.conf, and restart httpd" ;; \
+	esac
+
+uninstall:
+	@libexec=$$($(APXS) -q LIBEXECDIR) && conf=$$($(APXS) -q SYSCONFDIR) && \
+	rm -f "$(DESTDIR)$$libexec/mod_token_binding.so" && \
+	for mods in mods-available extra; do \
+	    rm -f "$(DESTDIR)$$conf/$$mods/token_binding.load" "$(DESTDIR)$$conf/$$mods/token_binding.conf"; \
+	done
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,70 @@
+#include "shim.h"
+
+#include <http_config.h>
+#include <http_log.h>
+#include <apr_optional.h>
+#include <mod_ssl.h>
+
+APLOG_USE_MODULE(token_binding);
+
+/* mod_http2.h is not installed everywhere; its optional function is part of httpd's stable interface. */
+APR_DECLARE_OPTIONAL_FN(char *, http2_var_lookup, (apr_pool_t *, server_rec *, conn_rec *, request_rec *, char *));
+
+void tb_log_server(const server_rec *server, int level, const char *message)
+{
+    ap_log_error(APLOG_MARK, level, 0, server, "%s", message);
+}
+
+void tb_log_connection(const conn_rec *connection, int level, const char *message)
+{
+    ap_log_cerror(APLOG_MARK, level, 0, connection, "%s", message);
+}
+
+void tb_log_request(const request_rec *request, int level, const char *message)
+{
+    ap_log_rerror(APLOG_MARK, level, 0, request, "%s", message);
+}
+
+int tb_request_logs(const request_rec *request, int level)
+{
+    return APLOG_R_IS_LEVEL(request, level);
+}
+
+int tb_ssl_is_https(conn_rec *connection)
+{
+    APR_OPTIONAL_FN_TYPE(ssl_is_https) *is_https = APR_RETRIEVE_OPTIONAL_FN(ssl_is_https);
+    return is_https != NULL && is_https(connection);
+}
+
+const char *tb_http2_variable(request_rec *request, const char *name)
+{
+    APR_OPTIONAL_FN_TYPE(http2_var_lookup) *lookup = APR_RETRIEVE_OPTIONAL_FN(http2_var_lookup);
+    if (lookup == NULL) {
+        return NULL;
+    }
+    return lookup(request->pool, request->server, request->connection, request, (char *)name);
+}
+
+int tb_ssl_extended_master_secret(SSL *ssl)
+{
+    return (int)SSL_get_extms_support(ssl);
+}
+
+int tb_ssl_forbids_extended_master_secret(SSL *ssl)
+{
+#ifdef SSL_OP_NO_EXTENDED_MASTER_SECRET
+    return (SSL_get_options(ssl) & SSL_OP_NO_EXTENDED_MASTER_SECRET) != 0;
+#else
+    return 0;
+#endif
+}
+
+int tb_ssl_secure_renegotiation(SSL *ssl)
+{
+    return (int)SSL_get_secure_renegotiation_support(ssl);
+}
+
+long tb_ssl_total_renegotiations(SSL *ssl)
+{
+    return SSL_total_renegotiations(ssl);
+}

@@ -1,0 +1,27 @@
+/* Names for what Rust can't link to: macros, functions with variable arguments, optional functions. No decisions. */
+#ifndef TOKEN_BINDING_SHIM_H
+#define TOKEN_BINDING_SHIM_H
+
+#include <httpd.h>
+#include <openssl/ssl.h>
+
+/* ap_log_*error() under this module's own LogLevel; `message` is logged as it is. */
+void tb_log_server(const server_rec *server, int level, const char *message);
+void tb_log_connection(const conn_rec *connection, int level, const char *message);
+void tb_log_request(const request_rec *request, int level, const char *message);
+/* APLOG_R_IS_LEVEL: would tb_log_request() at this level write a line? */
+int tb_request_logs(const request_rec *request, int level);
+
+/* mod_ssl's ssl_is_https(): non-zero while the connection has an SSL object; 0 where mod_ssl is not loaded. */
+int tb_ssl_is_https(conn_rec *connection);
+/* mod_http2's http2_var_lookup(): "" or NULL where it has no answer; NULL where mod_http2 is not loaded. */
+const char *tb_http2_variable(request_rec *request, const char *name);
+
+/* Macros of libssl. */
+int tb_ssl_extended_master_secret(SSL *ssl);
+/* Is SSL_OP_NO_EXTENDED_MASTER_SECRET set? OpenSSL before 3.0 has no such option. */
+int tb_ssl_forbids_extended_master_secret(SSL *ssl);
+int tb_ssl_secure_renegotiation(SSL *ssl);
+long tb_ssl_total_renegotiations(SSL *ssl);
+
+#endif

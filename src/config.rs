@@ -1,0 +1,251 @@
+//! What an administrator wrote, per server and per directory: every setting is an `Option`, `None` is "not written
+//! here", and the defaults are in one place, the accessors.
+
+use std::ffi::{CStr, CString};
+
+use token_binding::{KeyParameters, ProtocolVersion};
+
+use crate::policy::Variable;
+
+/// The settings of a server or virtual host.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(crate) struct ServerConfig {
+    pub(crate) enabled: Option<bool>,
+    pub(crate) key_parameters: Option<Vec<KeyParameters>>,
+    pub(crate) min_version: Option<ProtocolVersion>,
+    pub(crate) strict: Option<bool>,
+    pub(crate) pass: Option<PassVar>,
+    pub(crate) pass_headers: Option<bool>,
+    pub(crate) env_names: EnvNames,
+}
+
+/// The settings of a directory, location or `.htaccess` file.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(crate) struct DirectoryConfig {
+    pub(crate) pass: Option<PassVar>,
+}
+
+/// The names of the environment variables, where they were written.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(crate) struct EnvNames {
+    pub(crate) provided: Option<CString>,
+    pub(crate) referred: Option<CString>,
+    pub(crate) other: Option<CString>,
+    pub(crate) context: Option<CString>,
+}
+
+/// The variables that `TokenBindingPassVar` passes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PassVar {
+    pub(crate) provided: bool,
+    pub(crate) referred: bool,
+    pub(crate) other: bool,
+    pub(crate) context: bool,
+}
+
+impl PassVar {
+    pub(crate) const NONE: Self = Self { provided: false, referred: false, other: false, context: false };
+    pub(crate) const DEFAULT: Self = Self { provided: true, referred: true, other: true, context: false };
+
+    pub(crate) fn includes(self, variable: Variable) -> bool {
+        match variable {
+            Variable::Provided => self.provided,
+            Variable::Referred => self.referred,
+            Variable::Other => self.other,
+            Variable::Context => self.context,
+        }
+    }
+
+    pub(crate) fn with(mut self, variable: Variable) -> Self {
+        match variable {
+            Variable::Provided => self.provided = true,
+            Variable::Referred => self.referred = true,
+            Variable::Other => self.other = true,
+            Variable::Context => self.context = true,
+        }
+        self
+    }
+}
+
+impl ServerConfig {
+    /// The settings of `inner` (a virtual host), and where it is silent, those of `outer` (the main server).
+    pub(crate) fn merge(outer: &Self, inner: &Self) -> Self {
+        let Self { enabled, key_parameters, min_version, strict, pass, pass_headers, env_names } = inner.clone();
+        Self {
+            enabled: enabled.or(outer.enabled),
+            key_parameters: key_parameters.or_else(|| outer.key_parameters.clone()),
+            min_version: min_version.or(outer.min_version),
+            strict: strict.or(outer.strict),
+            pass: pass.or(outer.pass),
+            pass_headers: pass_headers.or(outer.pass_headers),
+            env_names: EnvNames::merge(&outer.env_names, env_names),
+        }
+    }
+
+    pub(crate) fn enabled(&self) -> bool {
+        self.enabled.unwrap_or(true)
+    }
+
+    /// Accepted key parameters, the server's most preferred first.
+    pub(crate) fn key_parameters(&self) -> &[KeyParameters] {
+        self.key_parameters.as_deref().unwrap_or(&KeyParameters::ALL_KNOWN)
+    }
+
+    pub(crate) fn min_version(&self) -> ProtocolVersion {
+        self.min_version.unwrap_or(ProtocolVersion::OLDEST)
+    }
+
+    pub(crate) fn strict(&self) -> bool {
+        self.strict.unwrap_or(true)
+    }
+
+    pub(crate) fn pass(&self) -> PassVar {
+        self.pass.unwrap_or(PassVar::DEFAULT)
+    }
+
+    pub(crate) fn pass_headers(&self) -> bool {
+        self.pass_headers.unwrap_or(true)
+    }
+
+    pub(crate) fn env_name(&self, variable: Variable) -> &CStr {
+        self.env_names.get(variable).unwrap_or_else(|| variable.header_name())
+    }
+
+    /// What no single directive can see: two variables under one name, of which one would overwrite the other.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        for (position, first) in Variable::ALL.into_iter().enumerate() {
+            for second in Variable::ALL.into_iter().skip(position + 1) {
+                if same_variable(self.env_name(first), self.env_name(second)) {
+                    return Err(format!(
+                        "{} and {}: both name the environment variable \"{}\"; give each its own name",
+                        first.env_directive(),
+                        second.env_directive(),
+                        self.env_name(first).to_string_lossy()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl DirectoryConfig {
+    /// The settings of `inner` (the deeper directory), and where it is silent, those of `outer`.
+    pub(crate) fn merge(outer: &Self, inner: &Self) -> Self {
+        let Self { pass } = inner;
+        Self { pass: pass.or(outer.pass) }
+    }
+}
+
+impl EnvNames {
+    fn merge(outer: &Self, inner: Self) -> Self {
+        let Self { provided, referred, other, context } = inner;
+        Self {
+            provided: provided.or_else(|| outer.provided.clone()),
+            referred: referred.or_else(|| outer.referred.clone()),
+            other: other.or_else(|| outer.other.clone()),
+            context: context.or_else(|| outer.context.clone()),
+        }
+    }
+
+    fn get(&self, variable: Variable) -> Option<&CStr> {
+        match variable {
+            Variable::Provided => self.provided.as_deref(),
+            Variable::Referred => self.referred.as_deref(),
+            Variable::Other => self.other.as_deref(),
+            Variable::Context => self.context.as_deref(),
+        }
+    }
+
+    pub(crate) fn set(&mut self, variable: Variable, name: CString) {
+        let field = match variable {
+            Variable::Provided => &mut self.provided,
+            Variable::Referred => &mut self.referred,
+            Variable::Other => &mut self.other,
+            Variable::Context => &mut self.context,
+        };
+        *field = Some(name);
+    }
+}
+
+/// Do the two names end up as one in a CGI program's environment? httpd's tables ignore case, and in an environment
+/// `-` becomes `_`.
+fn same_variable(first: &CStr, second: &CStr) -> bool {
+    let fold = |name: &CStr| -> Vec<u8> {
+        let dashed = |byte: &u8| if *byte == b'-' { b'_' } else { byte.to_ascii_lowercase() };
+        name.to_bytes().iter().map(dashed).collect()
+    };
+    fold(first) == fold(second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written() -> ServerConfig {
+        ServerConfig {
+            enabled: Some(false),
+            key_parameters: Some(vec![KeyParameters::RSA2048_PSS]),
+            min_version: Some(ProtocolVersion::V1_0),
+            strict: Some(false),
+            pass: Some(PassVar::NONE.with(Variable::Context)),
+            pass_headers: Some(false),
+            env_names: EnvNames {
+                provided: Some(c"P".into()),
+                referred: Some(c"R".into()),
+                other: Some(c"O".into()),
+                context: Some(c"C".into()),
+            },
+        }
+    }
+
+    #[test]
+    fn nothing_written_means_the_documented_defaults() {
+        let config = ServerConfig::default();
+        assert!(config.enabled() && config.strict() && config.pass_headers());
+        assert_eq!(
+            config.key_parameters(),
+            [KeyParameters::ECDSAP256, KeyParameters::RSA2048_PSS, KeyParameters::RSA2048_PKCS1_5]
+        );
+        assert_eq!(config.min_version().to_string(), "0.13");
+        assert_eq!(config.pass(), PassVar { provided: true, referred: true, other: true, context: false });
+        assert_eq!(config.env_name(Variable::Provided), c"Sec-Provided-Token-Binding-ID");
+        assert_eq!(config.env_name(Variable::Context), c"Sec-Token-Binding-Context");
+        assert_eq!(config.check(), Ok(()));
+    }
+
+    #[test]
+    fn the_inner_value_wins_whole_and_silence_inherits() {
+        let silent = ServerConfig::default();
+        assert_eq!(ServerConfig::merge(&written(), &silent), written());
+        assert_eq!(ServerConfig::merge(&silent, &written()), written());
+        let inner = ServerConfig {
+            key_parameters: Some(vec![KeyParameters::ECDSAP256]),
+            pass: Some(PassVar::NONE.with(Variable::Referred)),
+            ..ServerConfig::default()
+        };
+        let merged = ServerConfig::merge(&written(), &inner);
+        assert_eq!(merged.key_parameters(), [KeyParameters::ECDSAP256]);
+        assert_eq!(merged.pass(), PassVar::NONE.with(Variable::Referred));
+        assert!(!merged.enabled());
+    }
+
+    #[test]
+    fn a_deeper_directory_wins_and_silence_inherits() {
+        let outer = DirectoryConfig { pass: Some(PassVar::NONE) };
+        let inner = DirectoryConfig { pass: Some(PassVar::DEFAULT) };
+        assert_eq!(DirectoryConfig::merge(&outer, &inner), inner);
+        assert_eq!(DirectoryConfig::merge(&outer, &DirectoryConfig::default()), outer);
+    }
+
+    #[test]
+    fn two_variables_under_one_name_are_refused() {
+        let mut config = ServerConfig::default();
+        config.env_names.set(Variable::Provided, c"TB_ID".into());
+        config.env_names.set(Variable::Other, c"tb-id".into());
+        let message = config.check().unwrap_err();
+        assert!(message.contains("TokenBindingProvidedEnvVar and TokenBindingOtherEnvVar"), "{message}");
+        config.env_names.set(Variable::Other, c"TB_OTHER".into());
+        assert_eq!(config.check(), Ok(()));
+    }
+}

@@ -1,0 +1,312 @@
+//! The directive table: every directive's name, place, help line and setter. A setter's error quotes the word it did
+//! not like and lists the words it accepts.
+
+use std::ffi::{CStr, CString};
+
+use token_binding::{KeyParameters, ProtocolVersion};
+
+use crate::config::{DirectoryConfig, PassVar, ServerConfig};
+use crate::policy::Variable;
+
+/// Where a directive may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the server and in virtual hosts.
+    Server,
+    /// Also in directories and locations, and in `.htaccess` where `AllowOverride AuthConfig` holds (as the C module's).
+    ServerAndDirectory,
+}
+
+/// One row of the table.
+pub(crate) struct Directive {
+    pub(crate) name: &'static CStr,
+    pub(crate) place: Place,
+    pub(crate) help: &'static CStr,
+    set: Setter,
+}
+
+enum Setter {
+    Server(fn(&mut ServerConfig, &[&str]) -> Result<(), String>),
+    /// The same list in the server's and in a directory's settings.
+    Pass(fn(&mut Option<PassVar>, &[&str]) -> Result<(), String>),
+    /// The name of a variable's environment variable.
+    EnvName(Variable),
+}
+
+/// What a directive writes to: it stands either in a server section or in a directory section of it.
+pub(crate) enum Section<'a> {
+    Server(&'a mut ServerConfig),
+    Directory(&'a mut DirectoryConfig),
+}
+
+pub(crate) const DIRECTIVES: [Directive; 10] = [
+    Directive {
+        name: c"TokenBindingEnabled",
+        place: Place::Server,
+        help: c"On or Off: negotiate and verify Token Binding on this virtual host (default On)",
+        set: Setter::Server(|config, words| set(&mut config.enabled, on_or_off(words))),
+    },
+    Directive {
+        name: c"TokenBindingKeyParameters",
+        place: Place::Server,
+        help: c"accepted key parameters, most preferred first: ecdsap256 rsa2048_pss rsa2048_pkcs1.5 (default: all three)",
+        set: Setter::Server(|config, words| set(&mut config.key_parameters, key_parameters(words))),
+    },
+    Directive {
+        name: c"TokenBindingMinVersion",
+        place: Place::Server,
+        help: c"oldest protocol version accepted, from 0.13 to 1.0 (default 0.13; 1.0 for RFC 8471 only)",
+        set: Setter::Server(|config, words| set(&mut config.min_version, min_version(words))),
+    },
+    Directive {
+        name: c"TokenBindingStrict",
+        place: Place::Server,
+        help: c"On or Off: refuse requests whose Token Binding is wrong or missing, or serve them unbound (default On)",
+        set: Setter::Server(|config, words| set(&mut config.strict, on_or_off(words))),
+    },
+    Directive {
+        name: c"TokenBindingPassVar",
+        place: Place::ServerAndDirectory,
+        help: c"what is passed on: none, or some of provided referred other context (default: provided referred other)",
+        set: Setter::Pass(pass_var),
+    },
+    Directive {
+        name: c"TokenBindingPassHeaders",
+        place: Place::Server,
+        help: c"On or Off: pass the variables on as request headers too, for proxied backends (default On)",
+        set: Setter::Server(|config, words| set(&mut config.pass_headers, on_or_off(words))),
+    },
+    Directive {
+        name: c"TokenBindingProvidedEnvVar",
+        place: Place::Server,
+        help: c"environment variable of the provided Token Binding ID (default Sec-Provided-Token-Binding-ID)",
+        set: Setter::EnvName(Variable::Provided),
+    },
+    Directive {
+        name: c"TokenBindingReferredEnvVar",
+        place: Place::Server,
+        help: c"environment variable of the referred Token Binding ID (default Sec-Referred-Token-Binding-ID)",
+        set: Setter::EnvName(Variable::Referred),
+    },
+    Directive {
+        name: c"TokenBindingOtherEnvVar",
+        place: Place::Server,
+        help: c"environment variable of bindings of other types (default Sec-Other-Token-Binding-ID)",
+        set: Setter::EnvName(Variable::Other),
+    },
+    Directive {
+        name: c"TokenBindingContextEnvVar",
+        place: Place::Server,
+        help: c"environment variable of version, key parameters and EKM (default Sec-Token-Binding-Context)",
+        set: Setter::EnvName(Variable::Context),
+    },
+];
+
+impl Directive {
+    /// Writes the directive's words into the section it stands in. The error is what `httpd -t` prints.
+    pub(crate) fn apply(&self, section: Section<'_>, words: &[&str]) -> Result<(), String> {
+        match (&self.set, section) {
+            (Setter::Server(set), Section::Server(config)) => set(config, words),
+            (Setter::Pass(set), Section::Server(config)) => set(&mut config.pass, words),
+            (Setter::Pass(set), Section::Directory(config)) => set(&mut config.pass, words),
+            (Setter::EnvName(variable), Section::Server(config)) => {
+                env_name(words).map(|name| config.env_names.set(*variable, name))
+            }
+            (Setter::Server(_) | Setter::EnvName(_), Section::Directory(_)) => {
+                Err("is allowed in the server and in virtual hosts only".into())
+            }
+        }
+        .map_err(|problem| format!("{}: {problem}", self.name.to_string_lossy()))
+    }
+}
+
+fn set<T>(field: &mut Option<T>, parsed: Result<T, String>) -> Result<(), String> {
+    *field = Some(parsed?);
+    Ok(())
+}
+
+/// The one word that a directive takes.
+fn one<'a>(words: &[&'a str], allowed: &str) -> Result<&'a str, String> {
+    match words {
+        [word] => Ok(word),
+        [] => Err(format!("takes a value: {allowed}")),
+        [_, second, ..] => Err(format!("takes one value, and \"{second}\" is a second one; allowed: {allowed}")),
+    }
+}
+
+fn on_or_off(words: &[&str]) -> Result<bool, String> {
+    const ALLOWED: &str = "On or Off";
+    let word = one(words, ALLOWED)?;
+    if word.eq_ignore_ascii_case("on") {
+        Ok(true)
+    } else if word.eq_ignore_ascii_case("off") {
+        Ok(false)
+    } else {
+        Err(format!("invalid value \"{word}\"; allowed: {ALLOWED}"))
+    }
+}
+
+fn key_parameters(words: &[&str]) -> Result<Vec<KeyParameters>, String> {
+    let allowed = || {
+        let names: Vec<&str> = KeyParameters::ALL_KNOWN.into_iter().filter_map(KeyParameters::name).collect();
+        names.join(", ")
+    };
+    let mut list = Vec::new();
+    for word in words {
+        let parameters = KeyParameters::from_name(word)
+            .ok_or_else(|| format!("invalid value \"{word}\"; allowed: one or more of {}", allowed()))?;
+        if list.contains(&parameters) {
+            return Err(format!("\"{word}\" stands twice; name each of {} once at most", allowed()));
+        }
+        list.push(parameters);
+    }
+    if list.is_empty() {
+        return Err(format!("takes a value: one or more of {}", allowed()));
+    }
+    Ok(list)
+}
+
+fn min_version(words: &[&str]) -> Result<ProtocolVersion, String> {
+    let allowed = format!("a version from {} to {}", ProtocolVersion::OLDEST, ProtocolVersion::V1_0);
+    let word = one(words, &allowed)?;
+    match word.parse::<ProtocolVersion>() {
+        Ok(version) if (ProtocolVersion::OLDEST..=ProtocolVersion::V1_0).contains(&version) => Ok(version),
+        _ => Err(format!("invalid value \"{word}\"; allowed: {allowed}")),
+    }
+}
+
+/// Repeated lines of one section add up, as they did in the C module.
+fn pass_var(field: &mut Option<PassVar>, words: &[&str]) -> Result<(), String> {
+    const ALLOWED: &str = "none, or one or more of provided, referred, other, context";
+    let none = |word: &&&str| word.eq_ignore_ascii_case("none");
+    if words.is_empty() {
+        return Err(format!("takes a value: {ALLOWED}"));
+    }
+    if words.iter().find(none).is_some() {
+        if words.len() > 1 {
+            return Err(format!("\"none\" can't be combined with other values; allowed: {ALLOWED}"));
+        }
+        *field = Some(PassVar::NONE);
+        return Ok(());
+    }
+    let mut pass = field.unwrap_or(PassVar::NONE);
+    for word in words {
+        let variable = Variable::ALL
+            .into_iter()
+            .find(|variable| word.eq_ignore_ascii_case(variable.word()))
+            .ok_or_else(|| format!("invalid value \"{word}\"; allowed: {ALLOWED}"))?;
+        pass = pass.with(variable);
+    }
+    *field = Some(pass);
+    Ok(())
+}
+
+fn env_name(words: &[&str]) -> Result<CString, String> {
+    const ALLOWED: &str = "the name of an environment variable: letters, digits, \"_\" and \"-\", no digit first";
+    let word = one(words, ALLOWED)?;
+    let valid = word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if !valid {
+        return Err(format!("invalid value \"{word}\"; allowed: {ALLOWED}"));
+    }
+    if is_forgeable(word) {
+        return Err(format!(
+            "invalid value \"{word}\": a client sets variables that begin with HTTP_ by sending a header of that name; \
+             allowed: {ALLOWED}, not beginning with HTTP_"
+        ));
+    }
+    CString::new(word).map_err(|_| format!("invalid value \"{word}\"; allowed: {ALLOWED}"))
+}
+
+/// Would a client's request header become this variable? Not if the header is one that is removed from every request.
+fn is_forgeable(name: &str) -> bool {
+    match name.split_at_checked(5) {
+        Some((prefix, header)) if prefix.replace('-', "_").eq_ignore_ascii_case("HTTP_") => {
+            crate::headers::reserved(header.as_bytes()).is_none()
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directive(name: &CStr) -> &'static Directive {
+        static TABLE: [Directive; 10] = DIRECTIVES;
+        TABLE.iter().find(|directive| directive.name == name).unwrap()
+    }
+
+    fn server(name: &CStr, words: &[&str]) -> Result<ServerConfig, String> {
+        let mut config = ServerConfig::default();
+        directive(name).apply(Section::Server(&mut config), words).map(|()| config)
+    }
+
+    /// Each error names the directive, quotes the word and lists what is allowed.
+    fn assert_refused(name: &CStr, words: &[&str], quoted: &str, allowed: &str) {
+        let message = server(name, words).unwrap_err();
+        assert!(message.starts_with(name.to_str().unwrap()), "{message}");
+        assert!(message.contains(&format!("\"{quoted}\"")), "{message}");
+        assert!(message.contains(allowed), "{message}");
+    }
+
+    #[test]
+    fn switches_take_on_and_off_in_any_case() {
+        assert_eq!(server(c"TokenBindingEnabled", &["off"]).unwrap().enabled, Some(false));
+        assert_eq!(server(c"TokenBindingStrict", &["OFF"]).unwrap().strict, Some(false));
+        assert_eq!(server(c"TokenBindingPassHeaders", &["On"]).unwrap().pass_headers, Some(true));
+        assert_refused(c"TokenBindingStrict", &["maybe"], "maybe", "On or Off");
+        assert_refused(c"TokenBindingEnabled", &["On", "Off"], "Off", "On or Off");
+        assert!(server(c"TokenBindingEnabled", &[]).unwrap_err().contains("On or Off"));
+    }
+
+    #[test]
+    fn key_parameters_keep_their_order() {
+        let config = server(c"TokenBindingKeyParameters", &["rsa2048_pss", "ECDSAP256"]).unwrap();
+        assert_eq!(config.key_parameters(), [KeyParameters::RSA2048_PSS, KeyParameters::ECDSAP256]);
+        assert_refused(c"TokenBindingKeyParameters", &["p256"], "p256", "ecdsap256, rsa2048_pss, rsa2048_pkcs1.5");
+        assert_refused(c"TokenBindingKeyParameters", &["ecdsap256", "ecdsap256"], "ecdsap256", "once");
+        assert!(server(c"TokenBindingKeyParameters", &[]).is_err());
+    }
+
+    #[test]
+    fn versions_from_0_13_to_1_0() {
+        assert_eq!(server(c"TokenBindingMinVersion", &["1.0"]).unwrap().min_version(), ProtocolVersion::V1_0);
+        assert_eq!(server(c"TokenBindingMinVersion", &["0.16"]).unwrap().min_version().minor, 16);
+        for word in ["0.12", "1.1", "2.0", "1", "0.256", "01.0", "v1.0", "1.0 ", ""] {
+            assert_refused(c"TokenBindingMinVersion", &[word], word, "0.13 to 1.0");
+        }
+    }
+
+    #[test]
+    fn pass_var_adds_up_within_a_section() {
+        let mut config = ServerConfig::default();
+        for words in [&["provided"][..], &["context", "Referred"]] {
+            directive(c"TokenBindingPassVar").apply(Section::Server(&mut config), words).unwrap();
+        }
+        assert_eq!(config.pass(), PassVar { provided: true, referred: true, other: false, context: true });
+        assert_eq!(server(c"TokenBindingPassVar", &["none"]).unwrap().pass(), PassVar::NONE);
+        assert_refused(c"TokenBindingPassVar", &["none", "provided"], "none", "context");
+        assert_refused(c"TokenBindingPassVar", &["provided", "all"], "all", "provided, referred, other, context");
+    }
+
+    #[test]
+    fn only_pass_var_may_stand_in_a_directory() {
+        for directive in &DIRECTIVES {
+            let mut config = DirectoryConfig::default();
+            let result = directive.apply(Section::Directory(&mut config), &["none"]);
+            assert_eq!(result.is_ok(), directive.place == Place::ServerAndDirectory, "{result:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_variables_are_checked() {
+        let config = server(c"TokenBindingProvidedEnvVar", &["TB_ID"]).unwrap();
+        assert_eq!(config.env_name(Variable::Provided), c"TB_ID");
+        for word in ["", "1ST", "a b", "a=b", "\u{e9}", "HTTP_X_USER", "http-x"] {
+            assert_refused(c"TokenBindingContextEnvVar", &[word], word, "letters, digits");
+        }
+        let proxied = ["HTTP_SEC_PROVIDED_TOKEN_BINDING_ID"];
+        assert!(server(c"TokenBindingProvidedEnvVar", &proxied).is_ok(), "its header is removed from every request");
+    }
+}

@@ -1,0 +1,120 @@
+//! A client connection and what the module keeps with it.
+
+use std::ffi::CStr;
+use std::marker::PhantomData;
+use std::ptr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use openssl_sys::SSL;
+
+use super::ffi;
+use super::pool::Pool;
+use super::record;
+use super::tls;
+use crate::channel::{Channel, Handshake};
+use crate::outcome::Fault;
+
+/// A `conn_rec` that lives at least as long as `'c`.
+#[derive(Clone, Copy)]
+pub(super) struct Connection<'c> {
+    raw: *mut ffi::conn_rec,
+    lifetime: PhantomData<&'c ()>,
+}
+
+/// What is kept with a connection from the first acceptable offer in a ClientHello on, and not before: connections
+/// without Token Binding cost nothing.
+pub(super) struct ConnectionState {
+    /// mod_ssl's. Used on the connection's own thread only, and only while mod_ssl says that it is there.
+    ssl: *mut SSL,
+    /// Written by the connection's own thread (handshakes), read by HTTP/2's workers.
+    handshake: Mutex<Handshake>,
+}
+
+impl ConnectionState {
+    pub(super) fn handshake(&self) -> Result<MutexGuard<'_, Handshake>, Fault> {
+        self.handshake.lock().map_err(|_| Fault::Poisoned)
+    }
+}
+
+impl<'c> Connection<'c> {
+    /// # Safety
+    /// `raw` must be a `conn_rec` that is valid during `'c`.
+    pub(super) unsafe fn from_raw(raw: *mut ffi::conn_rec) -> Self {
+        Self { raw, lifetime: PhantomData }
+    }
+
+    pub(super) fn as_ptr(self) -> *mut ffi::conn_rec {
+        self.raw
+    }
+
+    /// For an HTTP/2 stream's secondary connection, the real one. It belongs to another thread.
+    pub(super) fn master(self) -> Option<Self> {
+        // SAFETY: the conn_rec is valid (from_raw); `master` is set when it is made.
+        let master = unsafe { (*self.raw).master };
+        // SAFETY: a master outlives its secondary connections: mod_http2 joins them before it ends.
+        (!master.is_null()).then(|| unsafe { Self::from_raw(master) })
+    }
+
+    pub(super) fn pool(self) -> Pool<'c> {
+        // SAFETY: the conn_rec is valid (from_raw).
+        let pool = unsafe { (*self.raw).pool };
+        // SAFETY: the connection's pool lives as long as the connection; callers are on the connection's own thread.
+        unsafe { Pool::from_raw(pool) }
+    }
+
+    /// What the module keeps with this very connection.
+    pub(super) fn state(self) -> Option<&'c ConnectionState> {
+        // SAFETY: the conn_rec is valid (from_raw).
+        let configs = unsafe { (*self.raw).conn_config };
+        // SAFETY: conn_config is the connection's vector, the module record is ours.
+        let state = unsafe { ffi::ap_get_module_config(configs, record::module()) };
+        // SAFETY: our slot holds nothing or what `create_state` put there, which lives as long as the connection.
+        unsafe { state.cast::<ConnectionState>().as_ref() }
+    }
+
+    /// Makes the state of a connection that has none. Only on the connection's own thread.
+    pub(super) fn create_state(self, ssl: *mut SSL) -> &'c ConnectionState {
+        let state = self.pool().place(ConnectionState { ssl, handshake: Mutex::default() });
+        // SAFETY: the conn_rec is valid (from_raw).
+        let configs = unsafe { (*self.raw).conn_config };
+        // SAFETY: conn_config is the connection's vector, the module record is ours; the state lives in the
+        // connection's pool, as long as the vector.
+        unsafe { ffi::ap_set_module_config(configs, record::module(), ptr::from_mut(state).cast()) };
+        state
+    }
+
+    /// The Token Binding channel in force on this connection, or, for an HTTP/2 stream, on the connection that carries
+    /// it.
+    pub(super) fn channel(self) -> Result<Option<Arc<Channel>>, Fault> {
+        match self.master() {
+            // A worker's thread: the SSL object is the master's, so only what was opened before counts.
+            Some(master) => match master.state() {
+                Some(state) => state.handshake()?.opened(),
+                None => Ok(None),
+            },
+            None => match self.state() {
+                Some(state) => self.open(state),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// Exports the keying material of a handshake that has ended since the last call.
+    fn open(self, state: &ConnectionState) -> Result<Option<Arc<Channel>>, Fault> {
+        // SAFETY: the conn_rec is valid (from_raw).
+        if unsafe { ffi::tb_ssl_is_https(self.raw) } == 0 {
+            return Err(Fault::Incomplete);
+        }
+        // SAFETY: mod_ssl has just said that the connection's SSL object is there, and this is the connection's thread.
+        let ssl = unsafe { tls::Ssl::from_raw(state.ssl) };
+        state.handshake()?.open(ssl.renegotiations(), || ssl.export())
+    }
+
+    /// Is it a stream that the server has pushed?
+    pub(super) fn is_secondary(self) -> bool {
+        self.master().is_some()
+    }
+}
+
+/// mod_http2's name for the variable that says whether a stream was pushed.
+pub(super) const PUSHED: &CStr = c"H2_PUSHED";

@@ -1,0 +1,67 @@
+//! The one way in from C. A panic that reached an `extern "C"` edge would abort the process, and with it a whole httpd
+//! child with every request in it; here it ends in a log line and the refusing answer of the call it happened in.
+
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::log::{Sink, log};
+use crate::outcome::{Level, tags};
+
+/// Where C enters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Site {
+    AddExtension,
+    CheckConfig,
+    CreateConfig,
+    Directive,
+    HeaderParser,
+    InitServer,
+    InsertFilter,
+    MergeConfig,
+    ParseExtension,
+    PoolCleanup,
+    PostConfig,
+    PostReadRequest,
+    PreHandshake,
+    ProcessConnection,
+    RegisterHooks,
+    TrailerFilter,
+}
+
+/// Runs `body`; if it panics, logs that and answers `on_fault`, which must refuse.
+pub(super) fn guard<T>(site: Site, sink: Sink, on_fault: T, body: impl FnOnce() -> T) -> T {
+    let guarded = || {
+        #[cfg(feature = "fault-injection")]
+        fault::inject(site, sink);
+        body()
+    };
+    // The closure only holds httpd's pointers and references into its pools; what a panic leaves half-done in our own
+    // state is behind a Mutex, which is then poisoned and refuses.
+    catch_unwind(AssertUnwindSafe(guarded)).unwrap_or_else(|_| {
+        log(sink, Level::Error, format_args!("{}: internal error (panic) in {site:?}; refused", tags::PANIC));
+        on_fault
+    })
+}
+
+/// A message from C that is only text, for callers that return one to httpd.
+pub(super) const INTERNAL_ERROR: &CStr = c"internal error in mod_token_binding (see the error log)";
+
+/// Panics on demand, in builds for tests only.
+#[cfg(feature = "fault-injection")]
+mod fault {
+    use super::{Sink, Site};
+
+    /// Panics when the environment names `site` in `TOKEN_BINDING_PANIC_AT`; at a request's sites only if the request
+    /// asks for it with an `X-Panic` header.
+    #[allow(clippy::panic, reason = "what this is for")]
+    pub(super) fn inject(site: Site, sink: Sink) {
+        let named = std::env::var("TOKEN_BINDING_PANIC_AT").is_ok_and(|name| name == format!("{site:?}"));
+        let asked = match sink {
+            Sink::Request(request) => request.headers().get(c"X-Panic").is_some(),
+            _ => true,
+        };
+        if named && asked {
+            panic!("injected into {site:?}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The hooks: where httpd calls the module, in what order, and the thin adapters from C.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::fmt::Write as _;
+use std::ptr;
+
+use super::connection::Connection;
+use super::ffi;
+use super::filter;
+use super::guard::{Site, guard};
+use super::log::{Sink, log};
+use super::request::Request;
+use super::server::Server;
+use super::tls;
+use crate::config::ServerConfig;
+use crate::outcome::{Level, Refusal, Response, tags};
+use crate::policy::{Judgement, Standing, judge};
+
+/// A list of modules, as httpd's hook functions take it.
+struct Modules<const N: usize>([*const c_char; N]);
+
+// SAFETY: never written to; the pointers are to static strings.
+unsafe impl<const N: usize> Sync for Modules<N> {}
+
+static MOD_SSL: Modules<2> = Modules([c"mod_ssl.c".as_ptr(), ptr::null()]);
+static MOD_HTTP2: Modules<2> = Modules([c"mod_http2.c".as_ptr(), ptr::null()]);
+static READERS_OF_HEADERS: Modules<3> =
+    Modules([c"mod_log_forensic.c".as_ptr(), c"mod_setenvif.c".as_ptr(), ptr::null()]);
+
+/// Registers every hook. httpd calls it at each start and restart.
+pub(super) unsafe extern "C" fn register(_pool: *mut ffi::apr_pool_t) {
+    guard(Site::RegisterHooks, Sink::Process, (), || {
+        let none = ptr::null();
+        let middle = ffi::APR_HOOK_MIDDLE as c_int;
+        // SAFETY: httpd asks for our hooks, at start-up and from one thread. The functions stay mapped (-z nodelete) and
+        // the lists are static; this holds for each call below.
+        unsafe { ffi::ap_hook_check_config(Some(check_config), none, none, middle) };
+        // After mod_ssl, whose post_config makes the SSL_CTXs that we then count.
+        // SAFETY: as above.
+        unsafe { ffi::ap_hook_post_config(Some(post_config), MOD_SSL.0.as_ptr(), none, ffi::APR_HOOK_LAST as c_int) };
+        // Between mod_ssl, which does the handshake there, and mod_http2, which starts its workers there.
+        // SAFETY: as above.
+        unsafe {
+            ffi::ap_hook_process_connection(
+                Some(process_connection),
+                MOD_SSL.0.as_ptr(),
+                MOD_HTTP2.0.as_ptr(),
+                middle,
+            );
+        }
+        // Before anything that looks at the headers: mod_log_forensic logs them from the same place, mod_setenvif and
+        // mod_remoteip take decisions on them.
+        // SAFETY: as above.
+        unsafe {
+            ffi::ap_hook_post_read_request(
+                Some(post_read_request),
+                none,
+                READERS_OF_HEADERS.0.as_ptr(),
+                ffi::APR_HOOK_REALLY_FIRST,
+            );
+        }
+        // The first hook that knows the directory's settings, and before access control and authentication.
+        // SAFETY: as above.
+        unsafe { ffi::ap_hook_header_parser(Some(header_parser), none, none, ffi::APR_HOOK_FIRST as c_int) };
+        // After an internal redirect by a sub-request (DirectoryIndex), which drops the request's own filters.
+        // SAFETY: as above.
+        unsafe { ffi::ap_hook_insert_filter(Some(insert_filter), none, none, ffi::APR_HOOK_LAST as c_int) };
+        // mod_ssl's hooks are optional: without mod_ssl, nobody calls them.
+        for (name, hook) in [
+            // SAFETY: mod_ssl calls the hook `init_server` with exactly this function's arguments.
+            (c"init_server", unsafe { std::mem::transmute::<InitServer, AnyHook>(tls::init_server) }),
+            // SAFETY: mod_ssl calls the hook `pre_handshake` with exactly this function's arguments.
+            (c"pre_handshake", unsafe { std::mem::transmute::<PreHandshake, AnyHook>(tls::pre_handshake) }),
+        ] {
+            // SAFETY: as above.
+            unsafe { ffi::apr_optional_hook_add(name.as_ptr(), Some(hook), none, none, middle) };
+        }
+        filter::register();
+    });
+}
+
+type AnyHook = unsafe extern "C" fn();
+type InitServer =
+    unsafe extern "C" fn(*mut ffi::server_rec, *mut ffi::apr_pool_t, c_int, *mut openssl_sys::SSL_CTX) -> c_int;
+type PreHandshake = unsafe extern "C" fn(*mut ffi::conn_rec, *mut openssl_sys::SSL, c_int) -> c_int;
+
+const REFUSED: c_int = ffi::HTTP_INTERNAL_SERVER_ERROR as c_int;
+
+/// `httpd -t` and every start: what no single directive can see.
+unsafe extern "C" fn check_config(
+    _pool: *mut ffi::apr_pool_t,
+    _log: *mut ffi::apr_pool_t,
+    _temporary: *mut ffi::apr_pool_t,
+    main: *mut ffi::server_rec,
+) -> c_int {
+    // SAFETY: httpd gives the main server of the configuration it has read.
+    let main = unsafe { Server::from_raw(main) };
+    guard(Site::CheckConfig, Sink::Server(main), REFUSED, || {
+        tls::reset_virtual_hosts();
+        for server in main.and_following() {
+            let Some(config) = server.config() else { return REFUSED };
+            if let Err(problem) = config.check() {
+                log(Sink::Server(server), Level::Error, format_args!("{}: {problem}", tags::CONFIGURATION));
+                return REFUSED;
+            }
+        }
+        ffi::OK
+    })
+}
+
+/// Start-up, once the configuration stands: says what is in force, and warns of what can't work.
+unsafe extern "C" fn post_config(
+    _pool: *mut ffi::apr_pool_t,
+    _log: *mut ffi::apr_pool_t,
+    _temporary: *mut ffi::apr_pool_t,
+    main: *mut ffi::server_rec,
+) -> c_int {
+    // SAFETY: httpd gives the main server of the configuration it starts with.
+    let main = unsafe { Server::from_raw(main) };
+    guard(Site::PostConfig, Sink::Server(main), REFUSED, || {
+        // httpd reads its configuration twice at start-up; once is enough to say it.
+        // SAFETY: a question to httpd about itself.
+        if unsafe { ffi::ap_state_query(ffi::AP_SQ_MAIN_STATE as c_int) } == ffi::AP_SQ_MS_CREATE_PRE_CONFIG as c_int {
+            return ffi::OK;
+        }
+        let Some(config) = main.config() else { return REFUSED };
+        log(Sink::Server(main), Level::Notice, format_args!("{}: {}", tags::STARTED, start_up_line(config)));
+        let enabled = main.and_following().any(|server| server.config().is_some_and(ServerConfig::enabled));
+        // SAFETY: the name is a C string.
+        let has_ssl = !unsafe { ffi::ap_find_linked_module(c"mod_ssl.c".as_ptr()) }.is_null();
+        if enabled && tls::virtual_hosts() == 0 {
+            let missing = if has_ssl { "no enabled virtual host has SSLEngine On" } else { "mod_ssl is not loaded" };
+            let tag = tags::NO_TLS;
+            log(
+                Sink::Server(main),
+                Level::Warning,
+                format_args!("{tag}: {missing}: Token Binding needs TLS and will never be negotiated"),
+            );
+        }
+        ffi::OK
+    })
+}
+
+fn start_up_line(config: &ServerConfig) -> String {
+    // SAFETY: OpenSSL answers with a static C string.
+    let openssl = unsafe { CStr::from_ptr(openssl_sys::OpenSSL_version(openssl_sys::OPENSSL_VERSION)) };
+    let mut line = format!(
+        "mod_token_binding/{} with {}, TLS virtual hosts enabled: {}, key parameters:",
+        env!("CARGO_PKG_VERSION"),
+        openssl.to_string_lossy(),
+        tls::virtual_hosts()
+    );
+    for parameters in config.key_parameters() {
+        // Writing to a String can't fail.
+        let _ = write!(line, " {parameters}");
+    }
+    line
+}
+
+/// A connection's handshake is over: export its EKM here, on its own thread, before HTTP/2's workers ask for it.
+unsafe extern "C" fn process_connection(connection: *mut ffi::conn_rec) -> c_int {
+    // SAFETY: httpd gives the connection that this thread is to process.
+    let connection = unsafe { Connection::from_raw(connection) };
+    guard(Site::ProcessConnection, Sink::Connection(connection), ffi::DECLINED, || {
+        if connection.is_secondary() {
+            return ffi::DECLINED;
+        }
+        if let Err(fault) = connection.channel() {
+            // Not the end of the connection: its requests are refused, each with a line in the log and a 500.
+            log(Sink::Connection(connection), Level::Error, format_args!("{}: {fault}", tags::HANDSHAKE_FAULT));
+        }
+        ffi::DECLINED
+    })
+}
+
+/// A request's headers have been read.
+unsafe extern "C" fn post_read_request(request: *mut ffi::request_rec) -> c_int {
+    // SAFETY: httpd gives the request that this thread serves.
+    let request = unsafe { Request::from_raw(request) };
+    guard(Site::PostReadRequest, Sink::Request(request), REFUSED, || match receive(request) {
+        Response::ServeUnbound => ffi::DECLINED,
+        Response::BadRequest => ffi::HTTP_BAD_REQUEST as c_int,
+        Response::ServerError => REFUSED,
+    })
+}
+
+/// Clears the request's headers, judges it, and passes on what was verified. `ServeUnbound` stands for "serve".
+fn receive(request: Request<'_>) -> Response {
+    let field = request.headers().take_reserved();
+    filter::watch(request);
+    let Some(config) = request.server_config() else { return Response::ServerError };
+    if request.origin().is_some() {
+        // An internal redirect: the headers were taken from the first request, and its verdict holds for this one.
+        restore(request);
+        return Response::ServeUnbound;
+    }
+    if !config.enabled() {
+        return Response::ServeUnbound;
+    }
+    let refused = |refusal: Refusal| {
+        let strict = config.strict();
+        log(Sink::Request(request), refusal.level(strict), format_args!("{refusal}"));
+        refusal.response(strict)
+    };
+    let channel = match request.connection().channel() {
+        Ok(channel) => channel,
+        Err(fault) => return refused(Refusal::Fault(fault)),
+    };
+    let standing = match &channel {
+        Some(channel) => Standing::Negotiated(channel.negotiated()),
+        None => Standing::NotNegotiated,
+    };
+    match (judge(config, standing, field, || request.is_pushed()), channel) {
+        (Judgement::Refuse(refusal), _) => refused(refusal),
+        (Judgement::Verify(header), Some(channel)) => match channel.verify(header) {
+            Ok(binding) => {
+                request.pass_on(request.keep(binding), config, config.pass());
+                Response::ServeUnbound
+            }
+            Err(refusal) => refused(refusal),
+        },
+        (Judgement::Unbound, _) | (Judgement::Verify(_), None) => Response::ServeUnbound,
+    }
+}
+
+/// Passes the request's binding on again, after httpd has replaced its environment or its headers.
+pub(super) fn restore(request: Request<'_>) {
+    if let (Some(binding), Some(config)) = (request.binding(), request.server_config()) {
+        let pass = request.directory_config().and_then(|directory| directory.pass).unwrap_or(config.pass());
+        request.pass_on(binding, config, pass);
+    }
+}
+
+/// The directory's settings are known now: passes on what they ask for, if that is something else.
+unsafe extern "C" fn header_parser(request: *mut ffi::request_rec) -> c_int {
+    // SAFETY: httpd gives the request that this thread serves.
+    let request = unsafe { Request::from_raw(request) };
+    guard(Site::HeaderParser, Sink::Request(request), REFUSED, || {
+        if request.directory_config().is_some_and(|directory| directory.pass.is_some()) {
+            restore(request);
+        }
+        ffi::DECLINED
+    })
+}
+
+/// A request's filters are being put together.
+unsafe extern "C" fn insert_filter(request: *mut ffi::request_rec) {
+    // SAFETY: httpd gives the request that this thread serves.
+    let request = unsafe { Request::from_raw(request) };
+    guard(Site::InsertFilter, Sink::Request(request), (), || filter::watch(request));
+}

@@ -1,0 +1,60 @@
+//! APR's pools: what is placed in one lives until the pool is cleared.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::marker::PhantomData;
+
+use super::ffi;
+use super::guard::{Site, guard};
+use super::log::Sink;
+
+/// A pool that lives at least as long as `'p`. Non-owning.
+#[derive(Clone, Copy)]
+pub(super) struct Pool<'p> {
+    raw: *mut ffi::apr_pool_t,
+    lifetime: PhantomData<&'p ()>,
+}
+
+impl<'p> Pool<'p> {
+    /// # Safety
+    /// `raw` must be a pool that is not cleared during `'p`, and used by this thread only.
+    pub(super) unsafe fn from_raw(raw: *mut ffi::apr_pool_t) -> Self {
+        Self { raw, lifetime: PhantomData }
+    }
+
+    /// Moves `value` into the pool's keeping: it is dropped when the pool is cleared.
+    pub(super) fn place<T: 'static>(self, value: T) -> &'p mut T {
+        let placed = Box::into_raw(Box::new(value));
+        // SAFETY: the pool is alive (from_raw); `drop_placed::<T>` gets exactly the pointer that Box made of a T.
+        unsafe {
+            ffi::apr_pool_cleanup_register(
+                self.raw,
+                placed.cast(),
+                Some(drop_placed::<T>),
+                Some(ffi::apr_pool_cleanup_null),
+            );
+        }
+        // SAFETY: the value lives until the pool is cleared, which is not before 'p ends; nobody else has the pointer.
+        unsafe { &mut *placed }
+    }
+
+    /// Copies `text` into the pool, with a NUL behind it.
+    pub(super) fn copy(self, text: &[u8]) -> *const c_char {
+        // SAFETY: the pool is alive (from_raw); apr_pstrmemdup reads `text.len()` bytes and aborts httpd without memory.
+        unsafe { ffi::apr_pstrmemdup(self.raw, text.as_ptr().cast(), text.len()) }
+    }
+
+    /// Copies a C string into the pool.
+    pub(super) fn copy_str(self, text: &CStr) -> *const c_char {
+        self.copy(text.to_bytes())
+    }
+}
+
+/// The cleanup of [`Pool::place`]. C calls it with a pointer that `Box::into_raw` made of a `T`, once.
+unsafe extern "C" fn drop_placed<T>(data: *mut c_void) -> ffi::apr_status_t {
+    guard(Site::PoolCleanup, Sink::Process, 0, || {
+        // SAFETY: `place` registered this function with a Box<T>'s pointer; APR runs a cleanup once, and the references
+        // that `place` gave out ended with 'p.
+        drop(unsafe { Box::from_raw(data.cast::<T>()) });
+        0
+    })
+}

@@ -1,0 +1,161 @@
+//! A request and what the module keeps with it.
+
+use std::ffi::{CStr, c_char};
+use std::marker::PhantomData;
+use std::ptr;
+
+use super::connection::{Connection, PUSHED};
+use super::ffi;
+use super::pool::Pool;
+use super::record;
+use super::server::Server;
+use super::table::Table;
+use crate::channel::Binding;
+use crate::config::{DirectoryConfig, PassVar, ServerConfig};
+use crate::policy::Variable;
+
+/// A `request_rec` that lives at least as long as `'r`, used by one thread.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'r> {
+    raw: *mut ffi::request_rec,
+    lifetime: PhantomData<&'r ()>,
+}
+
+impl<'r> Request<'r> {
+    /// # Safety
+    /// `raw` must be a `request_rec` that is valid during `'r`, on the thread that serves it.
+    pub(super) unsafe fn from_raw(raw: *mut ffi::request_rec) -> Self {
+        Self { raw, lifetime: PhantomData }
+    }
+
+    pub(super) fn as_ptr(self) -> *mut ffi::request_rec {
+        self.raw
+    }
+
+    fn pool(self) -> Pool<'r> {
+        // SAFETY: the request_rec is valid (from_raw).
+        let pool = unsafe { (*self.raw).pool };
+        // SAFETY: a request's pool lives as long as the request and is used by the thread that serves it.
+        unsafe { Pool::from_raw(pool) }
+    }
+
+    pub(super) fn connection(self) -> Connection<'r> {
+        // SAFETY: the request_rec is valid (from_raw).
+        let connection = unsafe { (*self.raw).connection };
+        // SAFETY: a request's connection outlives it.
+        unsafe { Connection::from_raw(connection) }
+    }
+
+    /// The settings of the virtual host that the request is for; `None` only after a fault at start-up.
+    pub(super) fn server_config(self) -> Option<&'r ServerConfig> {
+        // SAFETY: the request_rec is valid (from_raw).
+        let server = unsafe { (*self.raw).server };
+        // SAFETY: a request's virtual host outlives it.
+        unsafe { Server::from_raw(server) }.config()
+    }
+
+    /// The settings of the directory that the request is for, known from httpd's header_parser hook on.
+    pub(super) fn directory_config(self) -> Option<&'r DirectoryConfig> {
+        // SAFETY: the request_rec is valid (from_raw).
+        let configs = unsafe { (*self.raw).per_dir_config };
+        // SAFETY: per_dir_config is the request's vector, the module record is ours.
+        let config = unsafe { ffi::ap_get_module_config(configs, record::module()) };
+        // SAFETY: our slot holds what `create_directory_config` or the merge made, which outlives the request.
+        unsafe { config.cast::<DirectoryConfig>().as_ref() }
+    }
+
+    /// The request that this one continues: the one it was redirected from internally, or is a part of.
+    pub(super) fn origin(self) -> Option<Self> {
+        // SAFETY: the request_rec is valid (from_raw).
+        let request = unsafe { &*self.raw };
+        let origin = if request.prev.is_null() { request.main } else { request.prev };
+        // SAFETY: httpd keeps the request that another one continues until both are done.
+        (!origin.is_null()).then(|| unsafe { Self::from_raw(origin) })
+    }
+
+    pub(super) fn headers(self) -> Table<'r> {
+        // SAFETY: the request_rec is valid (from_raw).
+        let table = unsafe { (*self.raw).headers_in };
+        // SAFETY: a request's tables live in its pool.
+        unsafe { Table::from_raw(table) }
+    }
+
+    /// Identifies the header table, to see whether httpd has put another in its place.
+    pub(super) fn headers_identity(self) -> usize {
+        // SAFETY: the request_rec is valid (from_raw).
+        unsafe { (*self.raw).headers_in }.addr()
+    }
+
+    pub(super) fn trailers(self) -> Option<Table<'r>> {
+        // SAFETY: the request_rec is valid (from_raw).
+        let table = unsafe { (*self.raw).trailers_in };
+        // SAFETY: a request's tables live in its pool.
+        (!table.is_null()).then(|| unsafe { Table::from_raw(table) })
+    }
+
+    fn environment(self) -> Table<'r> {
+        // SAFETY: the request_rec is valid (from_raw).
+        let table = unsafe { (*self.raw).subprocess_env };
+        // SAFETY: a request's tables live in its pool.
+        unsafe { Table::from_raw(table) }
+    }
+
+    /// Did the server make this request itself, to push the response (RFC 7540 s8.2)?
+    pub(super) fn is_pushed(self) -> bool {
+        if !self.connection().is_secondary() {
+            return false;
+        }
+        // SAFETY: the request_rec is valid (from_raw); mod_http2 only reads the name.
+        let value = unsafe { ffi::tb_http2_variable(self.raw, PUSHED.as_ptr()) };
+        // SAFETY: mod_http2 answers with a C string, or NULL.
+        !value.is_null() && !unsafe { CStr::from_ptr(value) }.is_empty()
+    }
+
+    /// The request's verified Token Binding, or that of the request which it continues.
+    pub(super) fn binding(self) -> Option<&'r Binding> {
+        self.own_binding().or_else(|| self.origin().and_then(Self::binding))
+    }
+
+    fn own_binding(self) -> Option<&'r Binding> {
+        // SAFETY: the request_rec is valid (from_raw).
+        let configs = unsafe { (*self.raw).request_config };
+        // SAFETY: request_config is the request's vector, the module record is ours.
+        let binding = unsafe { ffi::ap_get_module_config(configs, record::module()) };
+        // SAFETY: our slot holds nothing or what `keep` put there, which lives as long as the request.
+        unsafe { binding.cast::<Binding>().as_ref() }
+    }
+
+    /// Keeps a verified Token Binding with the request.
+    pub(super) fn keep(self, binding: Binding) -> &'r Binding {
+        let kept = self.pool().place(binding);
+        // SAFETY: the request_rec is valid (from_raw).
+        let configs = unsafe { (*self.raw).request_config };
+        // SAFETY: request_config is the request's vector, the module record is ours; the binding lives in the
+        // request's pool, as long as the vector.
+        unsafe { ffi::ap_set_module_config(configs, record::module(), ptr::from_mut(kept).cast()) };
+        kept
+    }
+
+    /// Passes the binding on: sets the variables of `pass` and takes back the others, in the environment and, if so
+    /// configured, in the request's headers.
+    pub(super) fn pass_on(self, binding: &Binding, config: &ServerConfig, pass: PassVar) {
+        for variable in Variable::ALL {
+            let value = if pass.includes(variable) { variable.value(binding) } else { None };
+            let value = value.map(|value| self.pool().copy(value.as_bytes()));
+            let name = config.env_name(variable);
+            self.place(self.environment(), name, value);
+            if config.pass_headers() {
+                self.place(self.headers(), variable.header_name(), value);
+            }
+        }
+    }
+
+    /// Sets or removes an entry of one of the request's tables; the value is in the request's pool.
+    fn place(self, table: Table<'r>, name: &CStr, value: Option<*const c_char>) {
+        match value {
+            // SAFETY: the name is copied into and the value was made in the request's pool, where the table is too.
+            Some(value) => unsafe { table.set(self.pool().copy_str(name), value) },
+            None => table.unset(name),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! APR's tables: a request's headers, trailers and environment.
+
+use std::ffi::{CStr, c_char};
+use std::marker::PhantomData;
+
+use super::ffi;
+use crate::headers::{Field, Reserved, reserved};
+
+/// A table that lives at least as long as `'t`, and so do the strings in it.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'t> {
+    raw: *mut ffi::apr_table_t,
+    lifetime: PhantomData<&'t ()>,
+}
+
+impl<'t> Table<'t> {
+    /// # Safety
+    /// `raw` must be a table whose pool is not cleared during `'t`, and used by this thread only.
+    pub(super) unsafe fn from_raw(raw: *mut ffi::apr_table_t) -> Self {
+        Self { raw, lifetime: PhantomData }
+    }
+
+    /// The value of the first entry with this name, in any case.
+    pub(super) fn get(self, name: &CStr) -> Option<&'t CStr> {
+        // SAFETY: the table is alive (from_raw); the name is a C string.
+        let value = unsafe { ffi::apr_table_get(self.raw, name.as_ptr()) };
+        // SAFETY: a table's values are C strings in its pool, which outlives 't.
+        (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) })
+    }
+
+    /// Sets the one entry with this name. Neither string is copied.
+    ///
+    /// # Safety
+    /// `name` and `value` must be C strings that live as long as the table.
+    pub(super) unsafe fn set(self, name: *const c_char, value: *const c_char) {
+        // SAFETY: the table is alive (from_raw); the strings are the caller's promise.
+        unsafe { ffi::apr_table_setn(self.raw, name, value) }
+    }
+
+    /// Removes every entry with this name, in any case.
+    pub(super) fn unset(self, name: &CStr) {
+        // SAFETY: the table is alive (from_raw); the name is a C string.
+        unsafe { ffi::apr_table_unset(self.raw, name.as_ptr()) }
+    }
+
+    /// Removes every header that a client must not send beyond this module, and tells what it sent as
+    /// `Sec-Token-Binding`.
+    pub(super) fn take_reserved(self) -> Field<'t> {
+        let mut field = Field::Absent;
+        let mut found: Vec<&CStr> = Vec::new();
+        for (name, value) in self.entries() {
+            match reserved(name.to_bytes()) {
+                None => continue,
+                Some(Reserved::TokenBinding) => field = field.and(value.to_bytes()),
+                Some(Reserved::Spoof) => {}
+            }
+            found.push(name);
+        }
+        for name in found {
+            self.unset(name);
+        }
+        field
+    }
+
+    /// Is there nothing in it?
+    pub(super) fn is_empty(self) -> bool {
+        self.entries().next().is_none()
+    }
+
+    /// The entries, as long as the table is not changed. Their strings live in the table's pool, and so survive
+    /// their entry's removal.
+    fn entries(self) -> impl Iterator<Item = (&'t CStr, &'t CStr)> {
+        // SAFETY: apr_table_elts is a cast: an apr_table_t begins with its array header, which is alive (from_raw).
+        let array = unsafe { &*self.raw.cast::<ffi::apr_array_header_t>() };
+        let count = usize::try_from(array.nelts).unwrap_or(0);
+        let entries: &[ffi::apr_table_entry_t] = if count == 0 || array.elts.is_null() {
+            &[]
+        } else {
+            // SAFETY: the array holds `nelts` initialised entries; it is not changed while the iterator is in use.
+            unsafe { std::slice::from_raw_parts(array.elts.cast(), count) }
+        };
+        entries.iter().filter(|entry| !entry.key.is_null() && !entry.val.is_null()).map(|entry| {
+            // SAFETY: a table's names are C strings in a pool that outlives 't.
+            let name = unsafe { CStr::from_ptr(entry.key) };
+            // SAFETY: a table's values are C strings in a pool that outlives 't.
+            let value = unsafe { CStr::from_ptr(entry.val) };
+            (name, value)
+        })
+    }
+}

@@ -1,0 +1,19 @@
+//! The module as its users meet it: a real httpd, started with a configuration of each test's own, and real clients.
+//!
+//! `make blackbox` builds the module and names it in `TOKEN_BINDING_MODULE`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, unreachable_pub)]
+
+mod artefact;
+mod browser;
+mod configuration;
+mod faults;
+mod http2;
+mod negotiation;
+mod openidc;
+mod redirects;
+mod renegotiation;
+mod requests;
+mod restarts;
+mod scrubbing;
+mod support;

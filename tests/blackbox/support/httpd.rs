@@ -1,0 +1,353 @@
+//! A private httpd: its own directory, its own loopback port, its own configuration; stopped by its pid. It fails the
+//! test that it belongs to if its error log holds a line at `error` or above that the test did not announce.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::{pki, setup};
+
+/// How long to wait for a condition that must come true. A limit, not a delay.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The host that most tests talk to.
+pub const HOST: &str = "www.bound.test";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mpm {
+    Event,
+    Prefork,
+}
+
+/// A virtual host on the server's port.
+pub struct VirtualHost {
+    pub name: &'static str,
+    pub tls: bool,
+    pub directives: String,
+}
+
+impl VirtualHost {
+    pub fn tls(name: &'static str, directives: impl Into<String>) -> Self {
+        Self { name, tls: true, directives: directives.into() }
+    }
+}
+
+/// The server's configuration.
+pub struct Setup {
+    pub mpm: Mpm,
+    /// The module, or `None` for a server without it.
+    pub module: Option<PathBuf>,
+    /// More modules of httpd's, by name.
+    pub modules: Vec<&'static str>,
+    pub global: String,
+    pub virtual_hosts: Vec<VirtualHost>,
+    pub environment: Vec<(&'static str, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            mpm: Mpm::Event,
+            module: Some(setup::module()),
+            modules: Vec::new(),
+            global: String::new(),
+            virtual_hosts: vec![VirtualHost::tls(HOST, "")],
+            environment: Vec::new(),
+        }
+    }
+}
+
+impl Setup {
+    /// One TLS virtual host with these directives.
+    pub fn with(directives: &str) -> Self {
+        Self { virtual_hosts: vec![VirtualHost::tls(HOST, directives)], ..Self::default() }
+    }
+
+    /// Starts the server and waits until it takes connections.
+    pub fn start(self) -> Httpd {
+        // Another process may take the free port before httpd does; then httpd ends, and another port is tried.
+        for _ in 0..5 {
+            match self.try_start() {
+                Ok(server) => return server,
+                Err(log) if log.contains("could not bind") || log.contains("Address already in use") => {}
+                Err(log) => panic!("httpd did not start:\n{log}"),
+            }
+        }
+        panic!("no free port in five tries");
+    }
+
+    fn try_start(&self) -> Result<Httpd, String> {
+        let (dir, port) = self.write();
+        let child = self.command(&dir).arg("-DFOREGROUND").spawn().expect("httpd can be run");
+        let mut server = Httpd { child, dir, port, announced: Vec::new(), checked: false };
+        let ready = server.wait_until(|server| {
+            server.child.try_wait().unwrap().is_some() || TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        if !ready || server.child.try_wait().unwrap().is_some() {
+            server.checked = true;
+            return Err(server.log());
+        }
+        Ok(server)
+    }
+
+    /// Runs `httpd -t` on the configuration.
+    pub fn check(&self) -> Output {
+        let (dir, _port) = self.write();
+        self.command(&dir).arg("-t").stderr(Stdio::piped()).output().expect("httpd can be run")
+    }
+
+    fn command(&self, dir: &TempDir) -> Command {
+        let mut command = Command::new(&setup::httpd().program);
+        command.arg("-f").arg(dir.path().join("httpd.conf"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(fs::File::create(dir.path().join("stderr.log")).unwrap());
+        command
+    }
+
+    /// The server's directory, with configuration and documents, and the port that it will listen on.
+    fn write(&self) -> (TempDir, u16) {
+        let dir = tempfile::Builder::new().prefix("tb-httpd-").tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let port = free_port();
+        fs::write(dir.path().join("server.pem"), pki::server().pem()).unwrap();
+        fs::write(dir.path().join("user.pem"), pki::user().certificate.to_pem().unwrap()).unwrap();
+        let documents = dir.path().join("htdocs");
+        fs::create_dir(&documents).unwrap();
+        write_document(&documents, "page.html", "<p>a page</p>\n");
+        // Every environment variable on a line of its own, and the body if there is one.
+        write_script(&documents, "env.cgi", "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\n/usr/bin/env\ncat\n");
+        fs::write(dir.path().join("httpd.conf"), self.text(dir.path(), port)).unwrap();
+        (dir, port)
+    }
+
+    fn text(&self, dir: &Path, port: u16) -> String {
+        let mut text = String::new();
+        let root = dir.display();
+        writeln!(text, "ServerRoot {root}\nPidFile {root}/httpd.pid\nDefaultRuntimeDir {root}").unwrap();
+        writeln!(text, "ServerName localhost\nListen 127.0.0.1:{port}\nTimeout 20\nKeepAliveTimeout 20").unwrap();
+        writeln!(text, "MaxKeepAliveRequests 0\nErrorLog {root}/error.log").unwrap();
+        writeln!(text, "LogLevel warn token_binding:debug").unwrap();
+        let (mpm, cgi) = match self.mpm {
+            Mpm::Event => ("mpm_event", "cgid"),
+            Mpm::Prefork => ("mpm_prefork", "cgi"),
+        };
+        let modules = [
+            mpm, cgi, "log_config", "unixd", "authn_core", "authz_core", "authz_host", "authz_user", "socache_shmcb",
+            "ssl", "http2", "env", "setenvif", "headers", "rewrite", "dir", "alias", "mime", "proxy", "proxy_http",
+        ];
+        for module in modules.iter().chain(&self.modules) {
+            let file = setup::httpd().modules.join(format!("mod_{module}.so"));
+            // What is not there is built in.
+            if file.exists() {
+                writeln!(text, "LoadModule {module}_module {}", file.display()).unwrap();
+            }
+        }
+        if let Some(module) = &self.module {
+            writeln!(text, "LoadModule token_binding_module {}", module.display()).unwrap();
+        }
+        match self.mpm {
+            // One process: what one connection leaves behind in it, another one finds.
+            Mpm::Event => writeln!(
+                text,
+                "StartServers 1\nServerLimit 1\nThreadsPerChild 64\nMaxRequestWorkers 64\nScriptSock {root}/cgid.sock"
+            ),
+            Mpm::Prefork => {
+                writeln!(text, "StartServers 2\nMinSpareServers 1\nMaxSpareServers 4\nMaxRequestWorkers 16")
+            }
+        }
+        .unwrap();
+        if is_root() {
+            writeln!(text, "User www-data\nGroup www-data").unwrap();
+        }
+        writeln!(text, "DocumentRoot {root}/htdocs\nAddHandler cgi-script .cgi\nTypesConfig /dev/null").unwrap();
+        writeln!(text, "<Directory {root}/htdocs>\n  Options +ExecCGI\n  AllowOverride All\n</Directory>").unwrap();
+        writeln!(text, "SSLSessionCache shmcb:{root}/sessions(65536)").unwrap();
+        writeln!(text, "{}", expand(&self.global, dir, port)).unwrap();
+        for host in &self.virtual_hosts {
+            writeln!(text, "<VirtualHost 127.0.0.1:{port}>\n  ServerName {}", host.name).unwrap();
+            writeln!(text, "  DocumentRoot {root}/htdocs").unwrap();
+            if host.tls {
+                writeln!(text, "  SSLEngine On\n  SSLCertificateFile {root}/server.pem").unwrap();
+                if self.mpm == Mpm::Event {
+                    writeln!(text, "  Protocols h2 http/1.1").unwrap();
+                }
+            }
+            writeln!(text, "{}\n</VirtualHost>", expand(&host.directives, dir, port)).unwrap();
+        }
+        text
+    }
+}
+
+/// In a test's directives, `@DIR@` is the server's directory and `@PORT@` its port.
+fn expand(directives: &str, dir: &Path, port: u16) -> String {
+    directives.replace("@DIR@", &dir.display().to_string()).replace("@PORT@", &port.to_string())
+}
+
+fn write_document(documents: &Path, name: &str, text: &str) -> PathBuf {
+    let path = documents.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn write_script(documents: &Path, name: &str, text: &str) {
+    let path = write_document(documents, name, text);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn is_root() -> bool {
+    // The owner of a process's own files is who it runs as.
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// A running server.
+pub struct Httpd {
+    child: Child,
+    dir: TempDir,
+    port: u16,
+    announced: Vec<String>,
+    checked: bool,
+}
+
+impl Httpd {
+    pub fn start() -> Self {
+        Setup::default().start()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn address(&self) -> (&'static str, u16) {
+        ("127.0.0.1", self.port)
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Adds a document below the document root, also while the server runs.
+    pub fn document(&self, name: &str, text: &str) {
+        write_document(&self.dir.path().join("htdocs"), name, text);
+    }
+
+    /// Adds a CGI program below the document root.
+    pub fn script(&self, name: &str, text: &str) {
+        write_script(&self.dir.path().join("htdocs"), name, text);
+    }
+
+    /// The error log, and what the server wrote before it had one.
+    pub fn log(&self) -> String {
+        let read = |name: &str| {
+            fs::read(self.dir.path().join(name)).map(|log| String::from_utf8_lossy(&log).into_owned())
+        };
+        read("stderr.log").unwrap_or_default() + &read("error.log").unwrap_or_default()
+    }
+
+    /// The module's own lines with this tag.
+    pub fn lines(&self, tag: &str) -> Vec<String> {
+        self.log().lines().filter(|line| line.contains(&format!("{tag}:"))).map(str::to_owned).collect()
+    }
+
+    /// Waits until a line with this tag is in the log, and gives the last one.
+    pub fn line(&self, tag: &str) -> String {
+        assert!(self.wait_for(|server| !server.lines(tag).is_empty()), "no {tag} in the log:\n{}", self.log());
+        self.lines(tag).pop().unwrap()
+    }
+
+    /// Error lines that contain this are part of the test.
+    pub fn announce(&mut self, text: &str) {
+        self.announced.push(text.to_owned());
+    }
+
+    /// Waits for a condition that must come true.
+    pub fn wait_for(&self, condition: impl Fn(&Self) -> bool) -> bool {
+        let end = Instant::now() + PATIENCE;
+        while !condition(self) {
+            if Instant::now() > end {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+
+    fn wait_until(&mut self, mut condition: impl FnMut(&mut Self) -> bool) -> bool {
+        let end = Instant::now() + PATIENCE;
+        while !condition(self) {
+            if Instant::now() > end {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+
+    /// Is the process that was started still there?
+    pub fn lives(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The pids of the server's child processes.
+    pub fn children(&self) -> Vec<u32> {
+        let path = format!("/proc/{0}/task/{0}/children", self.pid());
+        fs::read_to_string(path).unwrap().split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    }
+
+    /// Restarts gracefully and waits until the new configuration stands.
+    pub fn restart(&self) {
+        let before = self.lines("TB001").len();
+        self.signal("USR1");
+        assert!(self.wait_for(|server| server.lines("TB001").len() > before), "no restart:\n{}", self.log());
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status().unwrap();
+        assert!(status.success(), "pid {} is gone", self.pid());
+    }
+
+    /// Error lines that no test announced.
+    fn unannounced(&self) -> Vec<String> {
+        let is_error = |line: &str| {
+            [":error]", ":crit]", ":alert]", ":emerg]"].iter().any(|level| line.contains(level))
+                || line.contains("panicked at")
+                || line.contains("exit signal")
+        };
+        let known = |line: &str| self.announced.iter().any(|text| line.contains(text));
+        self.log().lines().filter(|line| is_error(line) && !known(line)).map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Httpd {
+    fn drop(&mut self) {
+        if self.lives() {
+            self.signal("TERM");
+        }
+        if !self.wait_until(|server| !server.lives()) {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+        let errors = self.unannounced();
+        if !self.checked && !std::thread::panicking() {
+            assert!(errors.is_empty(), "unannounced errors in httpd's log:\n{}", errors.join("\n"));
+        } else if std::thread::panicking() {
+            eprintln!("httpd's log:\n{}", self.log());
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What the black-box tests share: a private httpd, a client's key on a connection, a browser.
+
+pub mod browser;
+pub mod client;
+pub mod httpd;
+pub mod pki;
+pub mod setup;
+
+pub use client::{Visitor, shown};
+pub use httpd::{Httpd, Mpm, Setup, VirtualHost};
