@@ -53,3 +53,8 @@ pub mod verify;
 pub use ekm::{EKM_LENGTH, EXPORTER_LABEL, Ekm};
 pub use enums::{KeyParameters, ParseVersionError, ProtocolVersion, TokenBindingType};
 pub use error::{AnswerError, Error, KeyError};
+pub use negotiate::{EXTENSION_TYPE, Negotiated, ServerPreferences, TokenBindingParameters, accept_answer};
+pub use sign::{MessageBuilder, Signer};
+#[cfg(feature = "openssl")]
+pub use verify::verify_header;
+pub use verify::{VerifiedId, VerifiedMessage, VerifiedOther};

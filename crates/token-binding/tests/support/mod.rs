@@ -5,8 +5,12 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
-use token_binding::sign::rustcrypto::PrivateKey;
-use token_binding::{Ekm, KeyParameters, TokenBindingType};
+use token_binding::key::PublicKey;
+use token_binding::message::TokenBindingMessage;
+use token_binding::sign::openssl::PrivateKey;
+use token_binding::sign::{MessageBuilder, Signer};
+use token_binding::verify::{OpenSsl, RustCrypto, VerifiedMessage, verify_message};
+use token_binding::{Ekm, Error, KeyParameters, TokenBindingType};
 
 pub(crate) const PROVIDED: TokenBindingType = TokenBindingType::PROVIDED;
 pub(crate) const REFERRED: TokenBindingType = TokenBindingType::REFERRED;
@@ -30,6 +34,90 @@ pub(crate) fn ekm() -> Ekm {
 
 pub(crate) fn other_ekm() -> Ekm {
     Ekm::new([0xee; 32])
+}
+
+/// One binding, to be put together wrongly.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) tokenbinding_type: TokenBindingType,
+    pub(crate) id: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+    pub(crate) extensions: Vec<u8>,
+}
+
+/// A valid binding of the test key of these key parameters.
+pub(crate) fn part(tokenbinding_type: TokenBindingType, key_parameters: KeyParameters, ekm: &Ekm) -> Part {
+    part_of(tokenbinding_type, &key(key_parameters), ekm)
+}
+
+pub(crate) fn part_of(tokenbinding_type: TokenBindingType, signer: &impl Signer, ekm: &Ekm) -> Part {
+    Part {
+        tokenbinding_type,
+        id: signer.token_binding_id(),
+        signature: signer.sign(&signed(tokenbinding_type, signer.key_parameters(), ekm)).unwrap(),
+        extensions: Vec::new(),
+    }
+}
+
+/// What a signature signs, said a second time: type, key parameters, EKM.
+pub(crate) fn signed(
+    tokenbinding_type: TokenBindingType,
+    key_parameters: KeyParameters,
+    ekm: &Ekm,
+) -> Vec<u8> {
+    [&[tokenbinding_type.0, key_parameters.0], ekm.as_bytes().as_slice()].concat()
+}
+
+pub(crate) fn message(parts: &[Part]) -> Vec<u8> {
+    let mut builder = MessageBuilder::new();
+    for part in parts {
+        builder.add_raw(part.tokenbinding_type, &part.id, &part.signature, &part.extensions).unwrap();
+    }
+    builder.finish()
+}
+
+/// The verdict on these bytes, on which both backends must agree: same error, or same IDs. OpenSSL's error queue is
+/// empty afterwards.
+pub(crate) fn verdict(bytes: &[u8], negotiated: KeyParameters, ekm: &Ekm) -> Result<VerifiedMessage, Error> {
+    let message = TokenBindingMessage::parse(bytes)?;
+    let verdict = verify_message(&OpenSsl, &message, negotiated, ekm);
+    assert!(openssl::error::Error::get().is_none(), "an error is left in OpenSSL's queue");
+    assert_eq!(verdict, verify_message(&RustCrypto, &message, negotiated, ekm), "the backends disagree");
+    assert!(!verdict.as_ref().is_err_and(Error::is_internal), "{verdict:?} blames us for what a peer sent");
+    verdict
+}
+
+/// The verdict on a provided binding alone.
+pub(crate) fn verdict_on(part: &Part, ekm: &Ekm) -> Result<VerifiedMessage, Error> {
+    verdict(&message(std::slice::from_ref(part)), KeyParameters(part.id[0]), ekm)
+}
+
+pub(crate) const BAD_SIGNATURE: Error = Error::BadSignature { binding: PROVIDED };
+
+/// The `TokenBindingID` of an RSA key with any modulus and exponent.
+pub(crate) fn rsa_id(key_parameters: KeyParameters, modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    let mut key = (modulus.len() as u16).to_be_bytes().to_vec();
+    key.extend_from_slice(modulus);
+    key.push(exponent.len() as u8);
+    key.extend_from_slice(exponent);
+    id(key_parameters, &key)
+}
+
+/// The `TokenBindingID` of an EC key with any coordinates.
+pub(crate) fn ec_id(coordinates: &[u8]) -> Vec<u8> {
+    id(KeyParameters::ECDSAP256, &[&[coordinates.len() as u8], coordinates].concat())
+}
+
+pub(crate) fn id(key_parameters: KeyParameters, key: &[u8]) -> Vec<u8> {
+    [&[key_parameters.0][..], &(key.len() as u16).to_be_bytes(), key].concat()
+}
+
+/// The modulus of the RSA test key.
+pub(crate) fn modulus() -> Vec<u8> {
+    match key(KeyParameters::RSA2048_PSS).public_key() {
+        PublicKey::Rsa2048Pss(key) => key.modulus().to_vec(),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A recorded message: `testdata/interop.json`.
