@@ -1,2 +1,45 @@
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 //! A Token Binding client.
+//!
+//! Token Binding lets a TLS client prove, on each connection, that it holds a key; a server can then bind a cookie or
+//! token to that key and a stolen copy is worth nothing. This crate is the client side: negotiation in the handshake
+//! ([`tls`], RFC 8472 and draft-ietf-tokbind-tls13), the header of each request ([`binding`], RFC 8471 and 8473), and
+//! HTTP/1.1 and HTTP/2 over such a connection ([`http1`], [`http2`]).
+//!
+//! It is made for testing servers too. A [`tls::Connector`] can be `lenient` and offer any bytes, [`http1`] sends
+//! whatever it is given.
+//!
+//! ```no_run
+//! use tokbind::tls::{ConnectOptions, Connector};
+//! use tokbind::{KeyParameters, PrivateKey, Request, binding, http1::Http1};
+//!
+//! # async fn visit() -> Result<(), tokbind::Error> {
+//! let key = PrivateKey::generate(KeyParameters::ECDSAP256)?;
+//! let connection = Connector::new(&ConnectOptions::new())?.connect(("localhost", 443), "localhost").await?;
+//!
+//! let mut request = Request::get("localhost", "/");
+//! if connection.negotiated().is_some() {
+//!     request = request.header(binding::SEC_TOKEN_BINDING, binding::header(&connection.ekm()?, &key, None)?);
+//! }
+//! let response = Http1::new(connection).request(&request).await?;
+//! println!("{}", response.status);
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod binding;
+mod error;
+pub mod http1;
+pub mod http2;
+mod message;
+mod timeout;
+pub mod tls;
+
+#[cfg(test)]
+mod testing;
+
+pub use error::{Error, Result};
+pub use message::{Pushed, Request, Response};
+pub use token_binding::sign::openssl::PrivateKey;
+pub use token_binding::{Ekm, KeyParameters, Negotiated, ProtocolVersion, TokenBindingType};

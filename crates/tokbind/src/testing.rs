@@ -1,0 +1,193 @@
+//! A TLS server on a loopback port, for the tests of this crate.
+//!
+//! OpenSSL's server side can't be told to renegotiate without `unsafe`, so renegotiation is left to the tests that run
+//! against httpd.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{
+    AlpnError, ExtensionContext, NameType, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions,
+    SslVersion,
+};
+use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
+use openssl::x509::{X509, X509NameBuilder};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_openssl::SslStream;
+
+use crate::Ekm;
+use crate::tls::{ConnectOptions, Connector, TlsConnection};
+
+/// A self-signed certificate for `localhost`.
+pub(crate) fn identity() -> (X509, PKey<Private>) {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+    let mut name = X509NameBuilder::new().unwrap();
+    name.append_entry_by_text("CN", "tokbind test").unwrap();
+    let name = name.build();
+
+    let mut certificate = X509::builder().unwrap();
+    certificate.set_version(2).unwrap();
+    let serial = BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap();
+    certificate.set_serial_number(&serial).unwrap();
+    certificate.set_subject_name(&name).unwrap();
+    certificate.set_issuer_name(&name).unwrap();
+    certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+    certificate.set_pubkey(&key).unwrap();
+    certificate.append_extension(BasicConstraints::new().ca().build().unwrap()).unwrap();
+    let names = SubjectAlternativeName::new()
+        .dns("localhost")
+        .ip("127.0.0.1")
+        .build(&certificate.x509v3_context(None, None))
+        .unwrap();
+    certificate.append_extension(names).unwrap();
+    certificate.sign(&key, MessageDigest::sha256()).unwrap();
+    (certificate.build(), key)
+}
+
+/// What the server does, and what it saw.
+pub(crate) struct Server {
+    listener: TcpListener,
+    context: SslContext,
+    pub(crate) address: SocketAddr,
+    pub(crate) certificate: X509,
+    offers: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+/// What the server does.
+pub(crate) struct ServerOptions {
+    pub(crate) version: SslVersion,
+    pub(crate) answer: Option<Vec<u8>>,
+    /// Where the answer goes on TLS 1.3.
+    pub(crate) tls13_location: ExtensionContext,
+    pub(crate) tickets: bool,
+    pub(crate) extended_master_secret: bool,
+    pub(crate) groups: Option<&'static str>,
+    pub(crate) alpn: Option<&'static [u8]>,
+    pub(crate) client_ca: Option<X509>,
+}
+
+impl ServerOptions {
+    /// A server that speaks this TLS version and answers that it speaks Token Binding 1.0 with ecdsap256.
+    pub(crate) fn new(version: SslVersion) -> Self {
+        ServerOptions {
+            version,
+            answer: Some(vec![1, 0, 1, 2]),
+            tls13_location: ExtensionContext::TLS1_3_ENCRYPTED_EXTENSIONS,
+            tickets: true,
+            extended_master_secret: true,
+            groups: None,
+            alpn: None,
+            client_ca: None,
+        }
+    }
+
+    pub(crate) fn answer(mut self, answer: &[u8]) -> Self {
+        self.answer = Some(answer.to_vec());
+        self
+    }
+
+    pub(crate) async fn start(self) -> Server {
+        let (certificate, key) = identity();
+        let mut context = SslContextBuilder::new(SslMethod::tls_server()).unwrap();
+        context.set_min_proto_version(Some(self.version)).unwrap();
+        context.set_max_proto_version(Some(self.version)).unwrap();
+        context.set_certificate(&certificate).unwrap();
+        context.set_private_key(&key).unwrap();
+        context.set_session_id_context(b"tokbind").unwrap();
+        if !self.tickets {
+            context.set_options(SslOptions::NO_TICKET);
+        }
+        if !self.extended_master_secret {
+            context.set_options(SslOptions::from_bits_retain(1));
+        }
+        if let Some(groups) = self.groups {
+            context.set_groups_list(groups).unwrap();
+        }
+        if let Some(ours) = self.alpn {
+            context.set_alpn_select_callback(move |_, theirs| {
+                openssl::ssl::select_next_proto(ours, theirs).ok_or(AlpnError::NOACK)
+            });
+        }
+        if let Some(ca) = self.client_ca {
+            context.cert_store_mut().add_cert(ca).unwrap();
+            context.set_verify(openssl::ssl::SslVerifyMode::PEER);
+        }
+        let offers = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&offers);
+        let answer = self.answer;
+        context
+            .add_custom_ext(
+                24,
+                ExtensionContext::CLIENT_HELLO | ExtensionContext::TLS1_2_SERVER_HELLO | self.tls13_location,
+                move |_, _, _| Ok(answer.clone()),
+                move |_, _, body, _| {
+                    seen.lock().unwrap().push(body.to_vec());
+                    Ok(())
+                },
+            )
+            .unwrap();
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        Server { listener, context: context.build(), address, certificate, offers }
+    }
+}
+
+impl Server {
+    /// The server's end of the next connection, or why there is none.
+    pub(crate) async fn accept(&self) -> Result<SslStream<TcpStream>, openssl::ssl::Error> {
+        let (tcp, _) = self.listener.accept().await.unwrap();
+        let mut stream = SslStream::new(Ssl::new(&self.context).unwrap(), tcp).unwrap();
+        Pin::new(&mut stream).accept().await?;
+        Ok(stream)
+    }
+
+    /// Options that trust this server.
+    pub(crate) fn options(&self) -> ConnectOptions {
+        ConnectOptions::new().ca_certificate(self.certificate.clone())
+    }
+
+    /// Both ends of a new connection.
+    pub(crate) async fn connect(&self, options: &ConnectOptions) -> Ends {
+        self.connect_with(&Connector::new(options).unwrap()).await
+    }
+
+    /// Both ends of a new connection.
+    pub(crate) async fn connect_with(&self, connector: &Connector) -> Ends {
+        tokio::join!(connector.connect(self.address, "localhost"), self.accept())
+    }
+
+    /// The `token_binding` bodies of all ClientHello messages so far.
+    pub(crate) fn offers(&self) -> Vec<Vec<u8>> {
+        self.offers.lock().unwrap().clone()
+    }
+}
+
+/// The two ends of a connection.
+pub(crate) type Ends = (crate::Result<TlsConnection>, Result<SslStream<TcpStream>, openssl::ssl::Error>);
+
+/// The server's view of the exported keying material.
+pub(crate) fn server_ekm(stream: &SslStream<TcpStream>) -> Ekm {
+    let mut ekm = [0; 32];
+    stream.ssl().export_keying_material(&mut ekm, "EXPORTER-Token-Binding", None).unwrap();
+    Ekm::new(ekm)
+}
+
+/// The server name that the client indicated.
+pub(crate) fn server_name(stream: &SslStream<TcpStream>) -> Option<String> {
+    stream.ssl().servername(NameType::HOST_NAME).map(str::to_owned)
+}
+
+/// The alert that ended a handshake, as the server saw it.
+pub(crate) fn alert(error: &openssl::ssl::Error) -> Option<i32> {
+    error.ssl_error()?.errors().iter().map(|error| error.reason_code() - 1000).find(|alert| *alert >= 0)
+}

@@ -1,0 +1,18 @@
+//! TLS connections that negotiate Token Binding (RFC 8472; draft-ietf-tokbind-tls13).
+//!
+//! [`ConnectOptions`] say how to connect, a [`Connector`] connects, a [`TlsConnection`] tells what came of it. The TLS
+//! library is OpenSSL.
+
+mod connection;
+mod connector;
+mod negotiation;
+mod options;
+
+pub use connection::{Info, Session, TlsConnection};
+pub use connector::Connector;
+pub use negotiation::{Answer, AnswerFault, Location};
+pub use openssl::ssl::SslVersion;
+pub use options::{ConnectOptions, Offer, ServerName};
+
+#[cfg(test)]
+mod tests;
