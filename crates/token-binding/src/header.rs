@@ -59,3 +59,17 @@ pub fn context_value(negotiated: Negotiated, ekm: &Ekm) -> Zeroizing<String> {
     context.extend(ekm.as_bytes());
     Zeroizing::new(encode(&context))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KeyParameters, ProtocolVersion};
+
+    #[test]
+    fn a_context_is_version_key_parameters_and_ekm() {
+        let version = ProtocolVersion { major: 0, minor: 16 };
+        let negotiated = Negotiated { version, key_parameters: KeyParameters::ECDSAP256 };
+        let context = context_value(negotiated, &Ekm::new([0xff; EKM_LENGTH]));
+        assert_eq!(decode(context.as_bytes()), Ok([&[0, 16, 2][..], &[0xff; EKM_LENGTH]].concat()));
+    }
+}

@@ -124,3 +124,7 @@ pub fn accept_answer(
     }
     Ok((negotiated.version >= oldest_spoken).then_some(negotiated))
 }
+
+#[cfg(test)]
+#[path = "negotiate_test.rs"]
+mod tests;
