@@ -169,3 +169,7 @@ async fn receive_pushed(mut promises: PushPromises) -> Result<Vec<Pushed>> {
     }
     Ok(pushed)
 }
+
+#[cfg(test)]
+#[path = "http2_test.rs"]
+mod tests;

@@ -8,7 +8,7 @@
 //! HTTP/1.1 and HTTP/2 over such a connection ([`http1`], [`http2`]).
 //!
 //! It is made for testing servers too. A [`tls::Connector`] can be `lenient` and offer any bytes, [`http1`] sends
-//! whatever it is given.
+//! whatever it is given, and [`probe`] writes ClientHello messages that no TLS library would.
 //!
 //! ```no_run
 //! use tokbind::tls::{ConnectOptions, Connector};
@@ -33,6 +33,7 @@ mod error;
 pub mod http1;
 pub mod http2;
 mod message;
+pub mod probe;
 mod timeout;
 pub mod tls;
 

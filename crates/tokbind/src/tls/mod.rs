@@ -1,7 +1,8 @@
 //! TLS connections that negotiate Token Binding (RFC 8472; draft-ietf-tokbind-tls13).
 //!
 //! [`ConnectOptions`] say how to connect, a [`Connector`] connects, a [`TlsConnection`] tells what came of it. The TLS
-//! library is OpenSSL.
+//! library is OpenSSL, so what its client can't be talked into (an extension sent twice, no renegotiation indication)
+//! is the business of [`probe`](crate::probe).
 
 mod connection;
 mod connector;
