@@ -43,10 +43,10 @@ mod enums;
 mod error;
 pub mod header;
 pub mod key;
+#[cfg(feature = "openssl")]
+mod libcrypto;
 pub mod message;
 pub mod negotiate;
-#[cfg(feature = "openssl")]
-mod openssl_errors;
 pub mod sign;
 pub mod verify;
 

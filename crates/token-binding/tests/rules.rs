@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::slice;
+
 use support::{
     BAD_SIGNATURE, PROVIDED, Part, REFERRED, UNKNOWN, ekm, id, key, message, other_ekm, part, signed,
     verdict, verdict_on,
@@ -46,7 +48,7 @@ fn exactly_one_provided_at_most_one_referred() {
     let referred = part(REFERRED, EC, &ekm());
     let other = part(UNKNOWN, EC, &ekm());
     let verdict = |parts: &[Part]| verdict(&message(parts), EC, &ekm()).err();
-    assert_eq!(verdict(&[referred.clone()]), Some(Error::NoProvided));
+    assert_eq!(verdict(slice::from_ref(&referred)), Some(Error::NoProvided));
     assert_eq!(verdict(&[other]), Some(Error::NoProvided));
     assert_eq!(verdict(&[provided.clone(), provided.clone()]), Some(Error::MultipleProvided));
     assert_eq!(

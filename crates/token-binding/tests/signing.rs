@@ -34,31 +34,27 @@ fn either_backend_signs_for_both() {
 fn generated_keys_sign_and_survive_a_file() {
     for key_parameters in ALL {
         let openssl = openssl::PrivateKey::generate(key_parameters).unwrap();
-        let reread =
-            rustcrypto::PrivateKey::from_pkcs8_pem(key_parameters, &openssl.to_pkcs8_pem().unwrap()).unwrap();
-        assert_eq!(openssl.public_key(), reread.public_key());
-        let mut builder = MessageBuilder::new();
-        builder.add(PROVIDED, &openssl, &ekm()).unwrap();
-        assert!(verdict(&builder.finish(), key_parameters, &ekm()).is_ok());
+        let pem = openssl.to_pkcs8_pem().unwrap();
+        let reread = rustcrypto::PrivateKey::from_pkcs8_pem(key_parameters, &pem).unwrap();
+        assert_generated(&openssl, &reread);
+        assert_ne!(openssl.public_key(), openssl::PrivateKey::generate(key_parameters).unwrap().public_key());
+
+        let rustcrypto = rustcrypto::PrivateKey::generate(key_parameters).unwrap();
+        let pem = rustcrypto.to_pkcs8_pem().unwrap();
+        let reread = openssl::PrivateKey::from_pkcs8_pem(key_parameters, &pem).unwrap();
+        assert_generated(&rustcrypto, &reread);
         assert_ne!(
-            openssl.public_key(),
-            openssl::PrivateKey::generate(key_parameters).unwrap().public_key(),
-            "two keys are the same"
+            rustcrypto.public_key(),
+            rustcrypto::PrivateKey::generate(key_parameters).unwrap().public_key()
         );
     }
-    let generated = rustcrypto::PrivateKey::generate(EC).unwrap();
-    let reread = openssl::PrivateKey::from_pkcs8_pem(EC, &generated.to_pkcs8_pem().unwrap()).unwrap();
-    assert_eq!(generated.public_key(), reread.public_key());
-    assert_ne!(generated.public_key(), rustcrypto::PrivateKey::generate(EC).unwrap().public_key());
 }
 
-/// In a test build, which isn't optimised, this takes longer than all other tests together.
-#[test]
-#[ignore = "takes minutes without optimisation"]
-fn rsa_keys_are_generated_in_pure_rust() {
-    let generated = rustcrypto::PrivateKey::generate(RSA).unwrap();
-    let reread = openssl::PrivateKey::from_pkcs8_pem(RSA, &generated.to_pkcs8_pem().unwrap()).unwrap();
+fn assert_generated(generated: &impl Signer, reread: &impl Signer) {
     assert_eq!(generated.public_key(), reread.public_key());
+    let mut builder = MessageBuilder::new();
+    builder.add(PROVIDED, generated, &ekm()).unwrap().add(REFERRED, reread, &ekm()).unwrap();
+    assert!(verdict(&builder.finish(), generated.key_parameters(), &ekm()).is_ok());
 }
 
 #[test]

@@ -10,13 +10,12 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::{Padding, Rsa};
-use openssl::sha::sha256;
 use openssl::sign::{RsaPssSaltlen, Signer as OpenSslSigner};
 use zeroize::Zeroizing;
 
 use super::Signer;
 use crate::key::{P256_LENGTH, PublicKey, RsaPublicKey, TbEcPoint};
-use crate::openssl_errors::{reason, with_clean_queue};
+use crate::libcrypto::{reason, sha256, with_clean_queue};
 use crate::{Error, KeyParameters};
 
 /// A private key for any of the known key parameters. It is never printed.

@@ -11,13 +11,12 @@ use openssl::nid::Nid;
 use openssl::pkey::{PKey, Public};
 use openssl::pkey_ctx::PkeyCtx;
 use openssl::rsa::{Padding, Rsa};
-use openssl::sha::sha256;
 use openssl::sign::RsaPssSaltlen;
 
 use super::{SignatureBackend, SignatureError};
 use crate::KeyError;
 use crate::key::{P256_LENGTH, RSA2048_LENGTH, RsaPublicKey, TbEcPoint};
-use crate::openssl_errors::{blame_input, reason, with_clean_queue};
+use crate::libcrypto::{blame_input, reason, sha256, with_clean_queue};
 
 /// The libcrypto that the `openssl` crate is linked to.
 ///

@@ -1,0 +1,46 @@
+//! What verifying and signing with OpenSSL have in common: hashing, and the error queue. Each thread has such a queue,
+//! mod_ssl reads it too, and whoever leaves an error behind is heard by whoever asks next.
+
+use openssl::error::{Error, ErrorStack};
+use openssl::sha::Sha256;
+
+/// SHA-256. Not `openssl::sha::sha256`: that one allocates, and when it can't it returns whatever its buffer held.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+/// Runs OpenSSL calls with the thread's error queue empty before and after: `body` sees no error of others, and others
+/// see none of `body`.
+pub(crate) fn with_clean_queue<T>(body: impl FnOnce() -> T) -> T {
+    drain();
+    let result = body();
+    drain();
+    result
+}
+
+fn drain() {
+    // Taking the errors is what empties the queue; there is nothing to do with them.
+    let _ = ErrorStack::get();
+}
+
+/// Whether `errors` are about the key or the signature that OpenSSL was given, and not about OpenSSL itself.
+///
+/// The first error is the cause, those after it are callers passing it on. Only OpenSSL's RSA and EC rooms judge input,
+/// and they have reasons of their own for that, numbered from 100 ("point is not on curve"). What goes wrong inside (no
+/// memory, another room that failed) has one of the reasons that all rooms share, `ERR_R_...`: below 100 up to OpenSSL
+/// 1.1.1, and with flags from bit 18 on since 3.0.
+pub(crate) fn blame_input(errors: &ErrorStack) -> bool {
+    const ERR_LIB_RSA: i32 = 4;
+    const ERR_LIB_EC: i32 = 16;
+    errors.errors().first().is_some_and(|cause| {
+        matches!(cause.library_code(), ERR_LIB_RSA | ERR_LIB_EC)
+            && (100..1 << 18).contains(&cause.reason_code())
+    })
+}
+
+/// OpenSSL's own words for the cause.
+pub(crate) fn reason(errors: &ErrorStack) -> &'static str {
+    errors.errors().iter().find_map(Error::reason).unwrap_or("no reason given")
+}
