@@ -92,7 +92,8 @@ impl Error {
     }
 
     pub(crate) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Error {
-        move |source| Error::Io { doing, source }
+        // A refused renegotiation comes through `AsyncRead`, which knows only `io::Error`.
+        move |source| source.downcast().unwrap_or_else(|source| Error::Io { doing, source })
     }
 
     pub(crate) fn openssl(doing: &'static str) -> impl FnOnce(openssl::error::ErrorStack) -> Error {

@@ -1,6 +1,11 @@
+use openssl::ssl::SslVersion;
+use proptest::prelude::*;
+use token_binding::verify_header;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
+use crate::testing::{ServerOptions, server_ekm};
+use crate::{KeyParameters, PrivateKey, binding};
 
 /// Reads one response from these bytes, which come `at_once` at a time and then end.
 async fn read(bytes: &[u8], method: &str, at_once: usize) -> Result<Response> {
@@ -189,4 +194,54 @@ fn frames_bodies() {
     ends(&post.clone().body("abc").header("content-length", "1"), "Host: h\r\ncontent-length: 1\r\n\r\nabc");
     ends(&post.clone().body("abcdefghij").chunked(), "chunked\r\n\r\na\r\nabcdefghij\r\n0\r\n\r\n");
     ends(&post.trailer("T", "v"), "Transfer-Encoding: chunked\r\n\r\n0\r\nT: v\r\n\r\n");
+}
+
+#[tokio::test]
+async fn carries_a_binding_that_the_server_can_verify() {
+    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        let server = ServerOptions::new(version).start().await;
+        let (client, served) = server.connect(&server.options()).await;
+        let (client, mut served) = (client.unwrap(), served.unwrap());
+        let key = PrivateKey::generate(KeyParameters::ECDSAP256).unwrap();
+        let value = binding::header(&client.ekm().unwrap(), &key, None).unwrap();
+        let request = Request::get("localhost", "/").header(binding::SEC_TOKEN_BINDING, &value);
+
+        let serve = async move {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(served.read_u8().await.unwrap());
+            }
+            let request = String::from_utf8(request).unwrap();
+            let value = request.lines().find_map(|line| line.strip_prefix("Sec-Token-Binding: ")).unwrap();
+            let verified =
+                verify_header(value.as_bytes(), KeyParameters::ECDSAP256, &server_ekm(&served)).unwrap();
+            let id = verified.provided().base64url();
+            let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{id}", id.len());
+            served.write_all(response.as_bytes()).await.unwrap();
+        };
+        let mut http = Http1::new(client);
+        let (response, ()) = tokio::join!(http.request(&request), serve);
+        let id = token_binding::header::encode(&binding::Signer::token_binding_id(&key));
+        assert_eq!(response.unwrap().text(), id);
+    }
+}
+
+proptest! {
+    /// Whatever a server sends, it is a response or an error, and within the caps.
+    #[test]
+    fn any_bytes_are_read_to_their_end(at in 0_usize..200, byte: u8, tail: Vec<u8>) {
+        let mut bytes = CHUNKED.to_vec();
+        if let Some(place) = bytes.get_mut(at) {
+            *place = byte;
+        }
+        bytes.extend(tail);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        match runtime.block_on(read(&bytes, "GET", 64)) {
+            Ok(response) => prop_assert!(response.body.len() <= 1000),
+            Err(error) => {
+                let timed_out = matches!(error, Error::Timeout { .. } | Error::Io { .. });
+                prop_assert!(!timed_out, "{error}");
+            }
+        }
+    }
 }

@@ -1,4 +1,5 @@
 use openssl::ssl::SslVersion;
+use proptest::prelude::*;
 use tokio::net::TcpListener;
 
 use super::*;
@@ -181,5 +182,21 @@ fn a_client_hello_has_its_limits() {
         ("the session id", ClientHello { session_id: vec![0; 256], ..hello.clone() }),
     ] {
         assert!(matches!(hello.encode(), Err(Error::TooLarge { .. })), "{what}");
+    }
+}
+
+proptest! {
+    /// A changed byte is an error, another field or more to wait for; never a panic, never more than was sent.
+    #[test]
+    fn any_bytes_are_read_to_their_end(at in 0_usize..100, byte: u8, size in 1_usize..70, tail: Vec<u8>) {
+        let mut bytes = records(size);
+        if let Some(place) = bytes.get_mut(at) {
+            *place = byte;
+        }
+        bytes.extend(tail);
+        if let Ok(Some(Reply::ServerHello(hello))) = parse_reply(&bytes) {
+            let content: usize = hello.extensions.iter().map(|(_, body)| body.len() + 4).sum();
+            prop_assert!(content + hello.session_id.len() + 38 <= bytes.len());
+        }
     }
 }

@@ -353,6 +353,21 @@ async fn reports_the_alert_of_the_server() {
     assert_eq!(client.unwrap_err().alert_received(), Some(70), "protocol_version");
 }
 
+#[tokio::test]
+async fn says_goodbye() {
+    let server = ServerOptions::new(SslVersion::TLS1_3).start().await;
+    for drops in [true, false] {
+        let (client, served) = server.connect(&server.options()).await;
+        if drops {
+            drop(client);
+        } else {
+            client.unwrap().close().await.unwrap();
+        }
+        // Without close_notify this would be an error: OpenSSL 3 tells the two apart.
+        assert_eq!(served.unwrap().read(&mut [0; 1]).await.unwrap(), 0, "dropped: {drops}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn does_not_wait_for_ever() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
