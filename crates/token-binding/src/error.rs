@@ -39,13 +39,13 @@ pub enum Error {
         field: &'static str,
     },
 
-    /// No provided binding in the message (RFC 8473 section 2.1).
+    /// No provided binding in the message (RFC 8473 section 2).
     #[error("the message has no provided binding")]
     NoProvided,
-    /// More than one provided binding in the message (RFC 8473 section 2.1).
+    /// More than one provided binding in the message (RFC 8473 section 2).
     #[error("the message has more than one provided binding")]
     MultipleProvided,
-    /// More than one referred binding in the message (RFC 8473 section 2.1).
+    /// More than one referred binding in the message (RFC 8473 section 2).
     #[error("the message has more than one referred binding")]
     MultipleReferred,
     /// More than [`MAX_BINDINGS`](crate::verify::MAX_BINDINGS) bindings in the message.

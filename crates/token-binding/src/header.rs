@@ -11,13 +11,13 @@ use crate::{EKM_LENGTH, Ekm, Error, TokenBindingType};
 pub const SEC_TOKEN_BINDING: &str = "Sec-Token-Binding";
 /// The response header that asks the client to prove its key to a redirect's target (RFC 8473 section 5.3).
 pub const INCLUDE_REFERRED_TOKEN_BINDING_ID: &str = "Include-Referred-Token-Binding-ID";
-/// Tells a backend the provided Token Binding ID (ttrp section 2).
+/// Tells a backend the provided Token Binding ID (ttrp section 2.2).
 pub const SEC_PROVIDED_TOKEN_BINDING_ID: &str = "Sec-Provided-Token-Binding-ID";
-/// Tells a backend the referred Token Binding ID (ttrp section 2).
+/// Tells a backend the referred Token Binding ID (ttrp section 2.2).
 pub const SEC_REFERRED_TOKEN_BINDING_ID: &str = "Sec-Referred-Token-Binding-ID";
-/// Tells a backend the Token Binding IDs of types that this crate doesn't know (ttrp section 2).
+/// Tells a backend the Token Binding IDs of types that this crate doesn't know (ttrp section 2.2).
 pub const SEC_OTHER_TOKEN_BINDING_ID: &str = "Sec-Other-Token-Binding-ID";
-/// Tells a backend what it needs to verify messages itself: see [`context_value`].
+/// Tells a backend what it needs to verify messages itself (draft-campbell-tokbind-tls-term): see [`context_value`].
 pub const SEC_TOKEN_BINDING_CONTEXT: &str = "Sec-Token-Binding-Context";
 
 /// How long a `Sec-Token-Binding` value may be, in bytes. A longer one is refused before it's decoded.
@@ -45,6 +45,8 @@ pub fn encode(bytes: &[u8]) -> String {
 }
 
 /// One element of `Sec-Other-Token-Binding-ID`: base64url(type) "." base64url(ID), the latter as given.
+///
+/// This is the project's format. The draft writes the type in hex (ttrp section 2.1.2), as in `4d.AgBB...`.
 pub(crate) fn other_element(tokenbinding_type: TokenBindingType, id: &str) -> String {
     format!("{}.{id}", encode(&[tokenbinding_type.0]))
 }

@@ -7,8 +7,8 @@ use crate::{Error, KeyParameters, TokenBindingType};
 
 /// How many bindings a message may have.
 ///
-/// A client sends one or two. Each costs the server a signature check of some 50 to 100 microseconds, and the longest
-/// header would have room for ninety: the cap keeps what one request can cost near a millisecond.
+/// A client sends one or two. Each costs the server a signature check of about 100 microseconds, and the longest header
+/// would have room for ninety: the cap keeps what one request can cost below two milliseconds.
 pub const MAX_BINDINGS: usize = 16;
 
 /// The shortest list of bindings that RFC 8471 section 3 allows, in bytes.

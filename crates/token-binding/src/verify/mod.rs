@@ -1,4 +1,4 @@
-//! From a message to what it proves (RFC 8471 section 4.2, RFC 8473 section 2.1).
+//! From a message to what it proves (RFC 8471 section 4.2, RFC 8473 section 2).
 //!
 //! The rules are here, once. A [`SignatureBackend`] only does the arithmetic of a single signature, so every backend
 //! gives the same verdicts.

@@ -42,7 +42,7 @@ impl SignatureBackend for OpenSsl {
         signed: &[u8],
         signature: &[u8; RSA2048_LENGTH],
     ) -> Result<(), SignatureError> {
-        // MGF1's digest is the signature's unless set, and setting it costs a microsecond.
+        // MGF1's digest is the signature's unless it's set.
         with_clean_queue(|| {
             verify_rsa(key, signed, signature, |context| {
                 context.set_rsa_padding(Padding::PKCS1_PSS)?;

@@ -47,7 +47,7 @@ impl VerifiedMessage {
     }
 
     /// The value of `Sec-Other-Token-Binding-ID`: base64url(type) "." base64url(ID) for each of
-    /// [`others`](Self::others), with commas between (draft-ietf-tokbind-ttrp section 2). `None` when there are none.
+    /// [`others`](Self::others), with commas between. `None` when there are none.
     #[must_use]
     pub fn others_header_value(&self) -> Option<&str> {
         self.others_header_value.as_deref()
