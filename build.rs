@@ -29,7 +29,8 @@ const FUNCTIONS: &[&str] = &[
     "apr_table_unset",
     "tb_.*",
 ];
-const TYPES: &[&str] = &["apr_table_entry_t", "cmd_parms", "command_rec", "conn_rec", "module", "request_rec", "server_rec"];
+const TYPES: &[&str] =
+    &["apr_table_entry_t", "cmd_parms", "command_rec", "conn_rec", "module", "request_rec", "server_rec"];
 const CONSTANTS: &[&str] = &[
     "ACCESS_CONF",
     "AP_MODULE_FLAG_.*",
@@ -107,7 +108,10 @@ fn include_directories() -> Result<Vec<PathBuf>, String> {
     }
     for (header, package) in [
         ("httpd.h", "httpd's development headers (Debian: apache2-dev)"),
-        ("mod_ssl.h", "mod_ssl's header (Debian: apache2-dev; from source: configure httpd with --enable-ssl)"),
+        (
+            "mod_ssl.h",
+            "mod_ssl's header (Debian: apache2-dev; from source: configure httpd with --enable-ssl)",
+        ),
         ("apr.h", "APR's development headers (Debian: libapr1-dev)"),
         ("apr_optional.h", "APR-util's development headers (Debian: libaprutil1-dev)"),
     ] {
@@ -132,14 +136,18 @@ impl Apxs {
             let apxs = Self { program: program.into() };
             return match apxs.query("INCLUDEDIR") {
                 Ok(_) => Ok(apxs),
-                Err(cause) => Err(format!("APXS={} does not work ({cause}): name httpd's apxs", apxs.program.display())),
+                Err(cause) => {
+                    Err(format!("APXS={} does not work ({cause}): name httpd's apxs", apxs.program.display()))
+                }
             };
         }
         ["apxs", "apxs2", "/usr/local/apache2/bin/apxs", "/usr/sbin/apxs"]
             .into_iter()
             .map(|program| Self { program: program.into() })
             .find(|apxs| apxs.query("INCLUDEDIR").is_ok())
-            .ok_or_else(|| "apxs was not found: install apache2-dev, or name httpd's own with APXS=/path/to/apxs".into())
+            .ok_or_else(|| {
+                "apxs was not found: install apache2-dev, or name httpd's own with APXS=/path/to/apxs".into()
+            })
     }
 
     fn query(&self, variable: &str) -> Result<String, String> {
@@ -176,14 +184,23 @@ fn bindings(includes: &[PathBuf]) -> Result<(), String> {
     // bindgen panics when it has no libclang to load.
     let generated = panic::catch_unwind(panic::AssertUnwindSafe(|| builder.generate()))
         .map_err(|_| "libclang was not found: install libclang-dev (or name its folder with LIBCLANG_PATH)")?
-        .map_err(|error| format!("httpd's headers can't be read ({error}): install apache2-dev and libclang-dev"))?;
+        .map_err(|error| {
+            format!("httpd's headers can't be read ({error}): install apache2-dev and libclang-dev")
+        })?;
     let target = out_dir()?.join("bindings.rs");
-    generated.write_to_file(&target).map_err(|error| format!("{} can't be written: {error}", target.display()))
+    generated
+        .write_to_file(&target)
+        .map_err(|error| format!("{} can't be written: {error}", target.display()))
 }
 
 fn shim(includes: &[PathBuf]) -> Result<(), String> {
     let mut build = cc::Build::new();
-    build.file("apache/shim.c").includes(includes).warnings(true).extra_warnings(true).flag("-Wno-unused-parameter");
+    build
+        .file("apache/shim.c")
+        .includes(includes)
+        .warnings(true)
+        .extra_warnings(true)
+        .flag("-Wno-unused-parameter");
     for name in ["LINUX", "_REENTRANT", "_GNU_SOURCE"] {
         build.define(name, None);
     }

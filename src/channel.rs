@@ -67,7 +67,9 @@ impl Handshake {
                 *self = Self::Open { channel: Arc::clone(&channel), renegotiations };
                 Ok(Some(channel))
             }
-            Self::Open { channel, renegotiations: at } if *at == renegotiations => Ok(Some(Arc::clone(channel))),
+            Self::Open { channel, renegotiations: at } if *at == renegotiations => {
+                Ok(Some(Arc::clone(channel)))
+            }
             Self::Agreed { .. } | Self::Open { .. } => {
                 *self = Self::NotOffered;
                 Ok(None)

@@ -70,7 +70,8 @@ impl PassVar {
 impl ServerConfig {
     /// The settings of `inner` (a virtual host), and where it is silent, those of `outer` (the main server).
     pub(crate) fn merge(outer: &Self, inner: &Self) -> Self {
-        let Self { enabled, key_parameters, min_version, strict, pass, pass_headers, env_names } = inner.clone();
+        let Self { enabled, key_parameters, min_version, strict, pass, pass_headers, env_names } =
+            inner.clone();
         Self {
             enabled: enabled.or(outer.enabled),
             key_parameters: key_parameters.or_else(|| outer.key_parameters.clone()),

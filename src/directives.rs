@@ -130,7 +130,9 @@ fn one<'a>(words: &[&'a str], allowed: &str) -> Result<&'a str, String> {
     match words {
         [word] => Ok(word),
         [] => Err(format!("takes a value: {allowed}")),
-        [_, second, ..] => Err(format!("takes one value, and \"{second}\" is a second one; allowed: {allowed}")),
+        [_, second, ..] => {
+            Err(format!("takes one value, and \"{second}\" is a second one; allowed: {allowed}"))
+        }
     }
 }
 
@@ -202,7 +204,8 @@ fn pass_var(field: &mut Option<PassVar>, words: &[&str]) -> Result<(), String> {
 }
 
 fn env_name(words: &[&str]) -> Result<CString, String> {
-    const ALLOWED: &str = "the name of an environment variable: letters, digits, \"_\" and \"-\", no digit first";
+    const ALLOWED: &str =
+        "the name of an environment variable: letters, digits, \"_\" and \"-\", no digit first";
     let word = one(words, ALLOWED)?;
     let valid = word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
@@ -264,7 +267,12 @@ mod tests {
     fn key_parameters_keep_their_order() {
         let config = server(c"TokenBindingKeyParameters", &["rsa2048_pss", "ECDSAP256"]).unwrap();
         assert_eq!(config.key_parameters(), [KeyParameters::RSA2048_PSS, KeyParameters::ECDSAP256]);
-        assert_refused(c"TokenBindingKeyParameters", &["p256"], "p256", "ecdsap256, rsa2048_pss, rsa2048_pkcs1.5");
+        assert_refused(
+            c"TokenBindingKeyParameters",
+            &["p256"],
+            "p256",
+            "ecdsap256, rsa2048_pss, rsa2048_pkcs1.5",
+        );
         assert_refused(c"TokenBindingKeyParameters", &["ecdsap256", "ecdsap256"], "ecdsap256", "once");
         assert!(server(c"TokenBindingKeyParameters", &[]).is_err());
     }
@@ -287,7 +295,12 @@ mod tests {
         assert_eq!(config.pass(), PassVar { provided: true, referred: true, other: false, context: true });
         assert_eq!(server(c"TokenBindingPassVar", &["none"]).unwrap().pass(), PassVar::NONE);
         assert_refused(c"TokenBindingPassVar", &["none", "provided"], "none", "context");
-        assert_refused(c"TokenBindingPassVar", &["provided", "all"], "all", "provided, referred, other, context");
+        assert_refused(
+            c"TokenBindingPassVar",
+            &["provided", "all"],
+            "all",
+            "provided, referred, other, context",
+        );
     }
 
     #[test]
@@ -307,6 +320,9 @@ mod tests {
             assert_refused(c"TokenBindingContextEnvVar", &[word], word, "letters, digits");
         }
         let proxied = ["HTTP_SEC_PROVIDED_TOKEN_BINDING_ID"];
-        assert!(server(c"TokenBindingProvidedEnvVar", &proxied).is_ok(), "its header is removed from every request");
+        assert!(
+            server(c"TokenBindingProvidedEnvVar", &proxied).is_ok(),
+            "its header is removed from every request"
+        );
     }
 }

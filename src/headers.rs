@@ -71,7 +71,9 @@ mod tests {
     fn every_spelling_that_becomes_the_same_variable_is_a_spoof() {
         for variable in Variable::ALL {
             let name = variable.header_name().to_str().unwrap();
-            for spelling in [name.to_owned(), name.to_uppercase(), name.replace('-', "_"), name.replace('-', ".")] {
+            for spelling in
+                [name.to_owned(), name.to_uppercase(), name.replace('-', "_"), name.replace('-', ".")]
+            {
                 assert_eq!(reserved(spelling.as_bytes()), Some(Reserved::Spoof), "{spelling}");
             }
         }
@@ -82,8 +84,14 @@ mod tests {
 
     #[test]
     fn other_headers_are_left_alone() {
-        for name in ["", "Host", "Sec-Token-Bindings", "Sec-Fetch-Mode", "Token-Binding", "Sec-Provided-Token-Binding"]
-        {
+        for name in [
+            "",
+            "Host",
+            "Sec-Token-Bindings",
+            "Sec-Fetch-Mode",
+            "Token-Binding",
+            "Sec-Provided-Token-Binding",
+        ] {
             assert_eq!(reserved(name.as_bytes()), None, "{name}");
         }
     }

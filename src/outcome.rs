@@ -71,7 +71,9 @@ impl Refusal {
         match self {
             Self::Fault(_) => true,
             Self::Message(error) => error.is_internal(),
-            Self::DuplicateHeader | Self::MissingHeader | Self::NotNegotiated | Self::NotAcceptedHere(_) => false,
+            Self::DuplicateHeader | Self::MissingHeader | Self::NotNegotiated | Self::NotAcceptedHere(_) => {
+                false
+            }
         }
     }
 
@@ -112,12 +114,12 @@ impl fmt::Display for Refusal {
         write!(f, "{}: ", self.tag())?;
         match self {
             Self::DuplicateHeader => f.write_str("more than one Sec-Token-Binding header"),
-            Self::MissingHeader => {
-                f.write_str("no Sec-Token-Binding header, though Token Binding is negotiated on the connection")
-            }
-            Self::NotNegotiated => {
-                f.write_str("Sec-Token-Binding header, though Token Binding is not negotiated on the connection")
-            }
+            Self::MissingHeader => f.write_str(
+                "no Sec-Token-Binding header, though Token Binding is negotiated on the connection",
+            ),
+            Self::NotNegotiated => f.write_str(
+                "Sec-Token-Binding header, though Token Binding is not negotiated on the connection",
+            ),
             Self::NotAcceptedHere(negotiated) => write!(
                 f,
                 "the connection's Token Binding ({}, version {}) is not accepted by this virtual host",
@@ -164,8 +166,11 @@ mod tests {
     #[test]
     fn strict_refuses_every_one_of_them() {
         for refusal in every_refusal() {
-            let expected =
-                if matches!(refusal, Refusal::Fault(_)) { Response::ServerError } else { Response::BadRequest };
+            let expected = if matches!(refusal, Refusal::Fault(_)) {
+                Response::ServerError
+            } else {
+                Response::BadRequest
+            };
             assert_eq!(refusal.response(true), expected, "{refusal}");
         }
     }

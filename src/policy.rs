@@ -122,8 +122,10 @@ mod tests {
     use super::*;
     use token_binding::{KeyParameters, ProtocolVersion};
 
-    const NEGOTIATED: Negotiated =
-        Negotiated { version: ProtocolVersion { major: 0, minor: 16 }, key_parameters: KeyParameters::ECDSAP256 };
+    const NEGOTIATED: Negotiated = Negotiated {
+        version: ProtocolVersion { major: 0, minor: 16 },
+        key_parameters: KeyParameters::ECDSAP256,
+    };
 
     fn judged<'a>(config: &ServerConfig, standing: Standing, field: Field<'a>) -> Judgement<'a> {
         judge(config, standing, field, || false)
@@ -141,7 +143,10 @@ mod tests {
         assert_eq!(judged(&config, negotiated, Field::Absent), Judgement::Refuse(Refusal::MissingHeader));
         assert_eq!(judged(&config, negotiated, Field::One(b"x")), Judgement::Verify(b"x"));
         for standing in [negotiated, Standing::NotNegotiated] {
-            assert_eq!(judged(&config, standing, Field::Several), Judgement::Refuse(Refusal::DuplicateHeader));
+            assert_eq!(
+                judged(&config, standing, Field::Several),
+                Judgement::Refuse(Refusal::DuplicateHeader)
+            );
         }
     }
 
@@ -155,8 +160,10 @@ mod tests {
     fn a_virtual_host_that_accepts_less_than_was_negotiated_refuses_the_message() {
         let standing = Standing::Negotiated(NEGOTIATED);
         let newer = ServerConfig { min_version: Some(ProtocolVersion::V1_0), ..ServerConfig::default() };
-        let rsa =
-            ServerConfig { key_parameters: Some(vec![KeyParameters::RSA2048_PSS]), ..ServerConfig::default() };
+        let rsa = ServerConfig {
+            key_parameters: Some(vec![KeyParameters::RSA2048_PSS]),
+            ..ServerConfig::default()
+        };
         for config in [newer, rsa] {
             assert_eq!(
                 judged(&config, standing, Field::One(b"x")),

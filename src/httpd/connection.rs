@@ -99,18 +99,32 @@ impl<'c> Connection<'c> {
         }
     }
 
+    /// Opens the channel as soon as the handshake is over, on the connection's own thread, for the HTTP/2 workers that
+    /// will ask for it. A handshake that failed has nothing to open, and that is no fault.
+    pub(super) fn prepare_channel(self) -> Result<(), Fault> {
+        match self.state() {
+            Some(state) if self.ssl(state).is_some_and(tls::Ssl::is_handshake_over) => {
+                self.open(state).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Exports the keying material of a handshake that has ended since the last call.
     fn open(self, state: &ConnectionState) -> Result<Option<Arc<Channel>>, Fault> {
-        // SAFETY: the conn_rec is valid (from_raw).
-        if unsafe { ffi::tb_ssl_is_https(self.raw) } == 0 {
-            return Err(Fault::Incomplete);
-        }
-        // SAFETY: mod_ssl has just said that the connection's SSL object is there, and this is the connection's thread.
-        let ssl = unsafe { tls::Ssl::from_raw(state.ssl) };
+        let ssl = self.ssl(state).ok_or(Fault::Incomplete)?;
         state.handshake()?.open(ssl.renegotiations(), || ssl.export())
     }
 
-    /// Is it a stream that the server has pushed?
+    /// The connection's SSL object, while mod_ssl has one. Only on the connection's own thread.
+    fn ssl(self, state: &ConnectionState) -> Option<tls::Ssl<'c>> {
+        // SAFETY: the conn_rec is valid (from_raw).
+        let is_there = unsafe { ffi::tb_ssl_is_https(self.raw) } != 0;
+        // SAFETY: mod_ssl has just said that the connection's SSL object is there, and this is the connection's thread.
+        is_there.then(|| unsafe { tls::Ssl::from_raw(state.ssl) })
+    }
+
+    /// Is it an HTTP/2 stream?
     pub(super) fn is_secondary(self) -> bool {
         self.master().is_some()
     }

@@ -28,7 +28,8 @@ pub(super) fn register() {
 
 /// Watches the request's trailers, if it can have any and is not watched yet.
 pub(super) fn watch(request: Request<'_>) {
-    let can_have_trailers = request.connection().is_secondary() || request.headers().get(c"Transfer-Encoding").is_some();
+    let can_have_trailers =
+        request.connection().is_secondary() || request.headers().get(c"Transfer-Encoding").is_some();
     let record = FILTER.load(Ordering::Acquire);
     if can_have_trailers && !is_watched(request, record) {
         // SAFETY: the record is what httpd gave us; request and connection are valid (Request).

@@ -37,7 +37,9 @@ pub(super) unsafe extern "C" fn register(_pool: *mut ffi::apr_pool_t) {
         unsafe { ffi::ap_hook_check_config(Some(check_config), none, none, middle) };
         // After mod_ssl, whose post_config makes the SSL_CTXs that we then count.
         // SAFETY: as above.
-        unsafe { ffi::ap_hook_post_config(Some(post_config), MOD_SSL.0.as_ptr(), none, ffi::APR_HOOK_LAST as c_int) };
+        unsafe {
+            ffi::ap_hook_post_config(Some(post_config), MOD_SSL.0.as_ptr(), none, ffi::APR_HOOK_LAST as c_int)
+        };
         // Between mod_ssl, which does the handshake there, and mod_http2, which starts its workers there.
         // SAFETY: as above.
         unsafe {
@@ -80,8 +82,12 @@ pub(super) unsafe extern "C" fn register(_pool: *mut ffi::apr_pool_t) {
 }
 
 type AnyHook = unsafe extern "C" fn();
-type InitServer =
-    unsafe extern "C" fn(*mut ffi::server_rec, *mut ffi::apr_pool_t, c_int, *mut openssl_sys::SSL_CTX) -> c_int;
+type InitServer = unsafe extern "C" fn(
+    *mut ffi::server_rec,
+    *mut ffi::apr_pool_t,
+    c_int,
+    *mut openssl_sys::SSL_CTX,
+) -> c_int;
 type PreHandshake = unsafe extern "C" fn(*mut ffi::conn_rec, *mut openssl_sys::SSL, c_int) -> c_int;
 
 const REFUSED: c_int = ffi::HTTP_INTERNAL_SERVER_ERROR as c_int;
@@ -120,7 +126,9 @@ unsafe extern "C" fn post_config(
     guard(Site::PostConfig, Sink::Server(main), REFUSED, || {
         // httpd reads its configuration twice at start-up; once is enough to say it.
         // SAFETY: a question to httpd about itself.
-        if unsafe { ffi::ap_state_query(ffi::AP_SQ_MAIN_STATE as c_int) } == ffi::AP_SQ_MS_CREATE_PRE_CONFIG as c_int {
+        if unsafe { ffi::ap_state_query(ffi::AP_SQ_MAIN_STATE as c_int) }
+            == ffi::AP_SQ_MS_CREATE_PRE_CONFIG as c_int
+        {
             return ffi::OK;
         }
         let Some(config) = main.config() else { return REFUSED };
@@ -129,7 +137,8 @@ unsafe extern "C" fn post_config(
         // SAFETY: the name is a C string.
         let has_ssl = !unsafe { ffi::ap_find_linked_module(c"mod_ssl.c".as_ptr()) }.is_null();
         if enabled && tls::virtual_hosts() == 0 {
-            let missing = if has_ssl { "no enabled virtual host has SSLEngine On" } else { "mod_ssl is not loaded" };
+            let missing =
+                if has_ssl { "no enabled virtual host has SSLEngine On" } else { "mod_ssl is not loaded" };
             let tag = tags::NO_TLS;
             log(
                 Sink::Server(main),
@@ -165,9 +174,13 @@ unsafe extern "C" fn process_connection(connection: *mut ffi::conn_rec) -> c_int
         if connection.is_secondary() {
             return ffi::DECLINED;
         }
-        if let Err(fault) = connection.channel() {
+        if let Err(fault) = connection.prepare_channel() {
             // Not the end of the connection: its requests are refused, each with a line in the log and a 500.
-            log(Sink::Connection(connection), Level::Error, format_args!("{}: {fault}", tags::HANDSHAKE_FAULT));
+            log(
+                Sink::Connection(connection),
+                Level::Error,
+                format_args!("{}: {fault}", tags::HANDSHAKE_FAULT),
+            );
         }
         ffi::DECLINED
     })

@@ -15,7 +15,11 @@ use crate::directives::{DIRECTIVES, Directive, Place, Section};
 /// What `LoadModule token_binding_module` looks for. httpd writes to it (index, handle, next), at start-up and from one
 /// thread; we only take its address.
 #[unsafe(no_mangle)]
-#[allow(non_upper_case_globals, unreachable_pub, reason = "exported to httpd; the name is in every site's configuration")]
+#[allow(
+    non_upper_case_globals,
+    unreachable_pub,
+    reason = "exported to httpd; the name is in every site's configuration"
+)]
 pub static mut token_binding_module: ffi::module = ffi::module {
     version: ffi::MODULE_MAGIC_NUMBER_MAJOR as c_int,
     minor_version: ffi::MODULE_MAGIC_NUMBER_MINOR as c_int,
@@ -126,12 +130,18 @@ unsafe fn words_of<'w>(words: *const *mut c_char, count: usize) -> Vec<&'w CStr>
     (0..count).map(at).collect()
 }
 
-unsafe extern "C" fn create_server_config(pool: *mut ffi::apr_pool_t, _server: *mut ffi::server_rec) -> *mut c_void {
+unsafe extern "C" fn create_server_config(
+    pool: *mut ffi::apr_pool_t,
+    _server: *mut ffi::server_rec,
+) -> *mut c_void {
     // SAFETY: httpd's pool for the configuration.
     unsafe { create::<ServerConfig>(pool) }
 }
 
-unsafe extern "C" fn create_directory_config(pool: *mut ffi::apr_pool_t, _directory: *mut c_char) -> *mut c_void {
+unsafe extern "C" fn create_directory_config(
+    pool: *mut ffi::apr_pool_t,
+    _directory: *mut c_char,
+) -> *mut c_void {
     // SAFETY: httpd's pool for the configuration, or a request's for an .htaccess file.
     unsafe { create::<DirectoryConfig>(pool) }
 }

@@ -24,8 +24,9 @@ use super::server::Server;
 use crate::config::ServerConfig;
 use crate::outcome::{Fault, Level, tags};
 
-const EXTENSION_CONTEXT: c_uint =
-    openssl::SSL_EXT_CLIENT_HELLO | openssl::SSL_EXT_TLS1_2_SERVER_HELLO | openssl::SSL_EXT_TLS1_3_ENCRYPTED_EXTENSIONS;
+const EXTENSION_CONTEXT: c_uint = openssl::SSL_EXT_CLIENT_HELLO
+    | openssl::SSL_EXT_TLS1_2_SERVER_HELLO
+    | openssl::SSL_EXT_TLS1_3_ENCRYPTED_EXTENSIONS;
 /// RFC 7627.
 const EXTENDED_MASTER_SECRET: c_uint = 23;
 /// RFC 8446 s6.
@@ -102,7 +103,11 @@ pub(super) unsafe extern "C" fn init_server(
 }
 
 /// mod_ssl's hook `pre_handshake`: notes which connection an `SSL` belongs to.
-pub(super) unsafe extern "C" fn pre_handshake(connection: *mut ffi::conn_rec, ssl: *mut SSL, is_proxy: c_int) -> c_int {
+pub(super) unsafe extern "C" fn pre_handshake(
+    connection: *mut ffi::conn_rec,
+    ssl: *mut SSL,
+    is_proxy: c_int,
+) -> c_int {
     // SAFETY: mod_ssl calls the hook with the connection it has just made the SSL object for.
     let sink = Sink::Connection(unsafe { Connection::from_raw(connection) });
     guard(Site::PreHandshake, sink, ffi::HTTP_INTERNAL_SERVER_ERROR as c_int, || {
@@ -149,14 +154,23 @@ unsafe extern "C" fn parse_extension(
 }
 
 /// Decides on a client's offer; the error is the alert's description.
-fn offered(config: &ServerConfig, ssl: Ssl<'_>, connection: Connection<'_>, body: &[u8]) -> Result<(), c_int> {
+fn offered(
+    config: &ServerConfig,
+    ssl: Ssl<'_>,
+    connection: Connection<'_>,
+    body: &[u8],
+) -> Result<(), c_int> {
     if !config.enabled() {
         return Ok(());
     }
     let sink = Sink::Connection(connection);
     let offer = TokenBindingParameters::parse(body).map_err(|error| {
         let tag = tags::MALFORMED_EXTENSION;
-        log(sink, Level::Info, format_args!("{tag}: TLS extension token_binding is malformed, handshake refused: {error}"));
+        log(
+            sink,
+            Level::Info,
+            format_args!("{tag}: TLS extension token_binding is malformed, handshake refused: {error}"),
+        );
         ALERT_DECODE_ERROR
     })?;
     let preferences =
@@ -165,7 +179,11 @@ fn offered(config: &ServerConfig, ssl: Ssl<'_>, connection: Connection<'_>, body
         None => true,
         Some(missing) => {
             let tag = tags::UNSAFE_HANDSHAKE;
-            log(sink, Level::Debug, format_args!("{tag}: Token Binding not negotiated: no {missing} on this connection"));
+            log(
+                sink,
+                Level::Debug,
+                format_args!("{tag}: Token Binding not negotiated: no {missing} on this connection"),
+            );
             false
         }
     });
@@ -251,6 +269,11 @@ impl<'s> Ssl<'s> {
         unsafe { openssl::SSL_version(self.raw) >= openssl::TLS1_3_VERSION }
     }
 
+    pub(super) fn is_handshake_over(self) -> bool {
+        // SAFETY: the SSL object is valid (from_raw).
+        unsafe { openssl::SSL_is_init_finished(self.raw) != 0 }
+    }
+
     /// How many renegotiations there were on this connection, the current one included.
     pub(super) fn renegotiations(self) -> i64 {
         // SAFETY: the SSL object is valid (from_raw).
@@ -268,7 +291,12 @@ impl<'s> Ssl<'s> {
         let (mut body, mut length): (*const c_uchar, usize) = (ptr::null(), 0);
         // SAFETY: the SSL object is valid (from_raw), and its ClientHello is there while its extensions are parsed.
         let offered = unsafe {
-            openssl::SSL_client_hello_get0_ext(self.raw, EXTENDED_MASTER_SECRET, &raw mut body, &raw mut length)
+            openssl::SSL_client_hello_get0_ext(
+                self.raw,
+                EXTENDED_MASTER_SECRET,
+                &raw mut body,
+                &raw mut length,
+            )
         };
         // SAFETY: the SSL object is valid (from_raw).
         let forbidden = unsafe { ffi::tb_ssl_forbids_extended_master_secret(self.raw) };
@@ -284,8 +312,7 @@ impl<'s> Ssl<'s> {
 
     /// The exported keying material of a finished handshake (RFC 8471 s3.3).
     pub(super) fn export(self) -> Result<Ekm, Fault> {
-        // SAFETY: the SSL object is valid (from_raw).
-        if unsafe { openssl::SSL_is_init_finished(self.raw) } == 0 {
+        if !self.is_handshake_over() {
             return Err(Fault::Incomplete);
         }
         // SAFETY: the SSL object is valid (from_raw).

@@ -4,6 +4,7 @@ use tokbind::http1::Http1;
 use tokbind::http2::Http2;
 use tokbind::tls::{ConnectOptions, Connector, Offer, TlsConnection};
 use tokbind::{Ekm, KeyParameters, PrivateKey, ProtocolVersion, Request, Response, binding};
+use token_binding::Signer as _;
 
 use super::httpd::{HOST, Httpd};
 
@@ -26,9 +27,7 @@ impl Visitor {
 
     /// The ID as the server shows it: base64url.
     pub fn id(&self) -> String {
-        use base64::Engine as _;
-        use token_binding::Signer as _;
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(self.key.token_binding_id())
+        token_binding::header::encode(&self.key.token_binding_id())
     }
 
     /// The header for a connection with this EKM.
@@ -38,7 +37,7 @@ impl Visitor {
 
     /// A request with the right header.
     pub fn get(&self, ekm: &Ekm, path: &str) -> Request {
-        Request::get(HOST, path).header(binding::HEADER, self.header(ekm))
+        Request::get(HOST, path).header(binding::SEC_TOKEN_BINDING, self.header(ekm))
     }
 
     /// Visits a page on a connection of its own.

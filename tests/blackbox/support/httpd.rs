@@ -3,10 +3,11 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -43,8 +44,11 @@ pub struct Setup {
     pub mpm: Mpm,
     /// The module, or `None` for a server without it.
     pub module: Option<PathBuf>,
+    pub http2: bool,
     /// More modules of httpd's, by name.
     pub modules: Vec<&'static str>,
+    /// Modules that are loaded otherwise, and not here.
+    pub without: Vec<&'static str>,
     pub global: String,
     pub virtual_hosts: Vec<VirtualHost>,
     pub environment: Vec<(&'static str, String)>,
@@ -55,7 +59,9 @@ impl Default for Setup {
         Self {
             mpm: Mpm::Event,
             module: Some(setup::module()),
+            http2: true,
             modules: Vec::new(),
+            without: Vec::new(),
             global: String::new(),
             virtual_hosts: vec![VirtualHost::tls(HOST, "")],
             environment: Vec::new(),
@@ -87,7 +93,8 @@ impl Setup {
         let child = self.command(&dir).arg("-DFOREGROUND").spawn().expect("httpd can be run");
         let mut server = Httpd { child, dir, port, announced: Vec::new(), checked: false };
         let ready = server.wait_until(|server| {
-            server.child.try_wait().unwrap().is_some() || TcpStream::connect(("127.0.0.1", port)).is_ok()
+            // It listens before it is ready for signals.
+            server.child.try_wait().unwrap().is_some() || server.starts() == 1
         });
         if !ready || server.child.try_wait().unwrap().is_some() {
             server.checked = true;
@@ -102,11 +109,23 @@ impl Setup {
         self.command(&dir).arg("-t").stderr(Stdio::piped()).output().expect("httpd can be run")
     }
 
+    /// Runs a server that is expected not to start: how it ended, and what it said.
+    pub fn run_to_end(&self) -> (ExitStatus, String) {
+        let (dir, _port) = self.write();
+        let status = self.command(&dir).arg("-DFOREGROUND").status().expect("httpd can be run");
+        (status, log(dir.path()))
+    }
+
     fn command(&self, dir: &TempDir) -> Command {
         let mut command = Command::new(&setup::httpd().program);
         command.arg("-f").arg(dir.path().join("httpd.conf"));
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+        // Not the build's environment: the tests look through what CGI programs are given.
+        command
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        // In the foreground, httpd ends its whole process group when it is stopped: it gets one of its own.
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(fs::File::create(dir.path().join("stderr.log")).unwrap());
         command
     }
@@ -122,7 +141,11 @@ impl Setup {
         fs::create_dir(&documents).unwrap();
         write_document(&documents, "page.html", "<p>a page</p>\n");
         // Every environment variable on a line of its own, and the body if there is one.
-        write_script(&documents, "env.cgi", "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\n/usr/bin/env\ncat\n");
+        write_script(
+            &documents,
+            "env.cgi",
+            "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\n/usr/bin/env\ncat\n",
+        );
         fs::write(dir.path().join("httpd.conf"), self.text(dir.path(), port)).unwrap();
         (dir, port)
     }
@@ -131,32 +154,52 @@ impl Setup {
         let mut text = String::new();
         let root = dir.display();
         writeln!(text, "ServerRoot {root}\nPidFile {root}/httpd.pid\nDefaultRuntimeDir {root}").unwrap();
-        writeln!(text, "ServerName localhost\nListen 127.0.0.1:{port}\nTimeout 20\nKeepAliveTimeout 20").unwrap();
+        writeln!(text, "ServerName localhost\nListen 127.0.0.1:{port}\nTimeout 20\nKeepAliveTimeout 20")
+            .unwrap();
         writeln!(text, "MaxKeepAliveRequests 0\nErrorLog {root}/error.log").unwrap();
-        writeln!(text, "LogLevel warn token_binding:debug").unwrap();
         let (mpm, cgi) = match self.mpm {
             Mpm::Event => ("mpm_event", "cgid"),
             Mpm::Prefork => ("mpm_prefork", "cgi"),
         };
         let modules = [
-            mpm, cgi, "log_config", "unixd", "authn_core", "authz_core", "authz_host", "authz_user", "socache_shmcb",
-            "ssl", "http2", "env", "setenvif", "headers", "rewrite", "dir", "alias", "mime", "proxy", "proxy_http",
+            mpm,
+            cgi,
+            "log_config",
+            "unixd",
+            "authn_core",
+            "authz_core",
+            "authz_host",
+            "authz_user",
+            "socache_shmcb",
+            "ssl",
+            "http2",
+            "env",
+            "setenvif",
+            "headers",
+            "rewrite",
+            "dir",
+            "alias",
+            "mime",
+            "proxy",
+            "proxy_http",
         ];
         for module in modules.iter().chain(&self.modules) {
             let file = setup::httpd().modules.join(format!("mod_{module}.so"));
             // What is not there is built in.
-            if file.exists() {
+            if file.exists() && !self.without.contains(module) {
                 writeln!(text, "LoadModule {module}_module {}", file.display()).unwrap();
             }
         }
         if let Some(module) = &self.module {
             writeln!(text, "LoadModule token_binding_module {}", module.display()).unwrap();
+            writeln!(text, "LogLevel warn token_binding:debug").unwrap();
         }
         match self.mpm {
-            // One process: what one connection leaves behind in it, another one finds.
+            // One process (the limit leaves room for those that end): what one connection leaves behind in it, another one finds.
             Mpm::Event => writeln!(
                 text,
-                "StartServers 1\nServerLimit 1\nThreadsPerChild 64\nMaxRequestWorkers 64\nScriptSock {root}/cgid.sock"
+                "StartServers 1\nServerLimit 8\nThreadsPerChild 64\nMaxRequestWorkers 64\n\
+                 MinSpareThreads 1\nMaxSpareThreads 64\nScriptSock {root}/cgid.sock"
             ),
             Mpm::Prefork => {
                 writeln!(text, "StartServers 2\nMinSpareServers 1\nMaxSpareServers 4\nMaxRequestWorkers 16")
@@ -166,16 +209,20 @@ impl Setup {
         if is_root() {
             writeln!(text, "User www-data\nGroup www-data").unwrap();
         }
-        writeln!(text, "DocumentRoot {root}/htdocs\nAddHandler cgi-script .cgi\nTypesConfig /dev/null").unwrap();
-        writeln!(text, "<Directory {root}/htdocs>\n  Options +ExecCGI\n  AllowOverride All\n</Directory>").unwrap();
-        writeln!(text, "SSLSessionCache shmcb:{root}/sessions(65536)").unwrap();
+        writeln!(text, "DocumentRoot {root}/htdocs\nAddHandler cgi-script .cgi\nTypesConfig /dev/null")
+            .unwrap();
+        writeln!(text, "<Directory {root}/htdocs>\n  Options +ExecCGI\n  AllowOverride All\n</Directory>")
+            .unwrap();
+        if !self.without.contains(&"ssl") {
+            writeln!(text, "SSLSessionCache shmcb:{root}/sessions(65536)").unwrap();
+        }
         writeln!(text, "{}", expand(&self.global, dir, port)).unwrap();
         for host in &self.virtual_hosts {
             writeln!(text, "<VirtualHost 127.0.0.1:{port}>\n  ServerName {}", host.name).unwrap();
             writeln!(text, "  DocumentRoot {root}/htdocs").unwrap();
             if host.tls {
                 writeln!(text, "  SSLEngine On\n  SSLCertificateFile {root}/server.pem").unwrap();
-                if self.mpm == Mpm::Event {
+                if self.http2 && self.mpm == Mpm::Event {
                     writeln!(text, "  Protocols h2 http/1.1").unwrap();
                 }
             }
@@ -200,6 +247,11 @@ fn write_document(documents: &Path, name: &str, text: &str) -> PathBuf {
 fn write_script(documents: &Path, name: &str, text: &str) {
     let path = write_document(documents, name, text);
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn log(dir: &Path) -> String {
+    let read = |name: &str| fs::read(dir.join(name)).map(|log| String::from_utf8_lossy(&log).into_owned());
+    read("stderr.log").unwrap_or_default() + &read("error.log").unwrap_or_default()
 }
 
 pub fn free_port() -> u16 {
@@ -250,10 +302,7 @@ impl Httpd {
 
     /// The error log, and what the server wrote before it had one.
     pub fn log(&self) -> String {
-        let read = |name: &str| {
-            fs::read(self.dir.path().join(name)).map(|log| String::from_utf8_lossy(&log).into_owned())
-        };
-        read("stderr.log").unwrap_or_default() + &read("error.log").unwrap_or_default()
+        log(self.dir.path())
     }
 
     /// The module's own lines with this tag.
@@ -263,7 +312,11 @@ impl Httpd {
 
     /// Waits until a line with this tag is in the log, and gives the last one.
     pub fn line(&self, tag: &str) -> String {
-        assert!(self.wait_for(|server| !server.lines(tag).is_empty()), "no {tag} in the log:\n{}", self.log());
+        assert!(
+            self.wait_for(|server| !server.lines(tag).is_empty()),
+            "no {tag} in the log:\n{}",
+            self.log()
+        );
         self.lines(tag).pop().unwrap()
     }
 
@@ -310,15 +363,21 @@ impl Httpd {
         fs::read_to_string(path).unwrap().split_whitespace().map(|pid| pid.parse().unwrap()).collect()
     }
 
+    /// How often it has started or restarted.
+    fn starts(&self) -> usize {
+        self.log().matches("resuming normal operations").count()
+    }
+
     /// Restarts gracefully and waits until the new configuration stands.
     pub fn restart(&self) {
-        let before = self.lines("TB001").len();
+        let before = self.starts();
         self.signal("USR1");
-        assert!(self.wait_for(|server| server.lines("TB001").len() > before), "no restart:\n{}", self.log());
+        assert!(self.wait_for(|server| server.starts() > before), "no restart:\n{}", self.log());
     }
 
     pub fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status().unwrap();
+        let status =
+            Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status().unwrap();
         assert!(status.success(), "pid {} is gone", self.pid());
     }
 

@@ -11,7 +11,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
 
-/// A self-signed certificate and its key. It is good for the server and, as its own authority, for a client.
+/// A self-signed certificate and its key.
 pub struct Identity {
     pub certificate: X509,
     pub key: PKey<Private>,
@@ -28,16 +28,16 @@ impl Identity {
 /// For every name under `.test`.
 pub fn server() -> &'static Identity {
     static SERVER: OnceLock<Identity> = OnceLock::new();
-    SERVER.get_or_init(|| make("www.bound.test"))
+    SERVER.get_or_init(|| make("www.bound.test", false))
 }
 
-/// A user's client certificate.
+/// A user's client certificate, and its own authority.
 pub fn user() -> &'static Identity {
     static USER: OnceLock<Identity> = OnceLock::new();
-    USER.get_or_init(|| make("a user"))
+    USER.get_or_init(|| make("a user", true))
 }
 
-fn make(name: &str) -> Identity {
+fn make(name: &str, is_authority: bool) -> Identity {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
     let mut subject = X509NameBuilder::new().unwrap();
@@ -53,16 +53,19 @@ fn make(name: &str) -> Identity {
     certificate.set_pubkey(&key).unwrap();
     certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
     certificate.set_not_after(&Asn1Time::days_from_now(2).unwrap()).unwrap();
-    certificate.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
-    let names = ["www.bound.test", "www.plain.test", "other.bound.test", "www.other.test", "op.test", "localhost"]
-        .into_iter()
-        .fold(SubjectAlternativeName::new(), |mut names, name| {
-            names.dns(name);
-            names
-        })
-        .ip("127.0.0.1")
-        .build(&certificate.x509v3_context(None, None))
-        .unwrap();
+    if is_authority {
+        certificate.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+    }
+    let names =
+        ["www.bound.test", "www.plain.test", "other.bound.test", "www.other.test", "op.test", "localhost"]
+            .into_iter()
+            .fold(SubjectAlternativeName::new(), |mut names, name| {
+                names.dns(name);
+                names
+            })
+            .ip("127.0.0.1")
+            .build(&certificate.x509v3_context(None, None))
+            .unwrap();
     certificate.append_extension(names).unwrap();
     certificate.sign(&key, MessageDigest::sha256()).unwrap();
     Identity { certificate: certificate.build(), key }

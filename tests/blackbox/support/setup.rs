@@ -49,7 +49,8 @@ pub fn httpd() -> &'static Httpd {
     HTTPD.get_or_init(|| {
         let apxs = std::env::var("APXS").unwrap_or_else(|_| "apxs".into());
         let query = |name: &str| {
-            let output = Command::new(&apxs).args(["-q", name]).output().unwrap_or_else(|e| panic!("{apxs}: {e}"));
+            let output =
+                Command::new(&apxs).args(["-q", name]).output().unwrap_or_else(|e| panic!("{apxs}: {e}"));
             assert!(output.status.success(), "{apxs} -q {name} failed");
             String::from_utf8(output.stdout).unwrap().trim().to_owned()
         };

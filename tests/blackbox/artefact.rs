@@ -1,0 +1,65 @@
+//! The shared object itself: what it exports, what it links to, how it gets installed.
+
+use std::process::Command;
+
+use crate::support::setup;
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output =
+        Command::new(program).args(arguments).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn module() -> String {
+    setup::module().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_module_record_is_the_only_symbol_exported() {
+    let symbols = output("nm", &["-D", "--defined-only", "--format=posix", &module()]);
+    let names: Vec<&str> = symbols.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names, ["token_binding_module"]);
+}
+
+#[test]
+fn it_shares_mod_ssls_libssl_and_stays_mapped() {
+    let libssl = |file: &str| -> Vec<String> {
+        let dynamic = output("readelf", &["--dynamic", "--wide", file]);
+        let needed = dynamic.lines().filter(|line| line.contains("(NEEDED)"));
+        let name = |line: &str| Some(line.split('[').nth(1)?.split(']').next()?.to_owned());
+        needed
+            .filter_map(name)
+            .filter(|name| name.starts_with("libssl") || name.starts_with("libcrypto"))
+            .collect()
+    };
+    let ours = libssl(&module());
+    assert_eq!(ours.len(), 2, "linked dynamically");
+    assert_eq!(ours, libssl(setup::httpd().modules.join("mod_ssl.so").to_str().unwrap()));
+    assert!(output("readelf", &["--dynamic", "--wide", &module()]).contains("NODELETE"));
+}
+
+#[test]
+fn make_install_puts_the_files_where_a2enmod_finds_them() {
+    let root = tempfile::tempdir().unwrap();
+    let conf = output("apxs", &["-q", "SYSCONFDIR"]).trim().to_owned();
+    let available = root.path().join(conf.trim_start_matches('/')).join("mods-available");
+    std::fs::create_dir_all(&available).unwrap();
+    let destination = format!("DESTDIR={}", root.path().display());
+    let make = |target: &str| {
+        let status = Command::new("make")
+            .args(["--silent", "-C", setup::root().to_str().unwrap(), target, &destination, "CARGO=true"])
+            .env_remove("MAKEFLAGS")
+            .status()
+            .unwrap();
+        assert!(status.success());
+    };
+    make("install");
+    let load = std::fs::read_to_string(available.join("token_binding.load")).unwrap();
+    let path = load.lines().find_map(|line| line.strip_prefix("LoadModule token_binding_module ")).unwrap();
+    let installed = root.path().join(path.trim_start_matches('/'));
+    assert_eq!(std::fs::read(installed).unwrap(), std::fs::read(setup::module()).unwrap());
+    assert!(available.join("token_binding.conf").exists());
+    make("uninstall");
+    assert_eq!(std::fs::read_dir(&available).unwrap().count(), 0);
+}

@@ -1,0 +1,100 @@
+//! Graceful restarts: httpd unloads the module and loads it again each time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::support::client::{http1, http2};
+use crate::support::{Setup, Visitor};
+
+/// Resident memory that is the process's own, in KiB.
+fn memory(pid: u32) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let field = |name: &str| -> u64 {
+        let line = rollup.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    field("Private_Dirty:") + field("Shared_Dirty:")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_graceful_restarts_under_load() {
+    const RESTARTS: usize = 100;
+    let server = Arc::new(Setup::with("H2Push Off").start());
+    let stop = Arc::new(AtomicBool::new(false));
+    let served = Arc::new(AtomicUsize::new(0));
+    let load = (0..2).map(|number| {
+        let (server, stop, served) = (Arc::clone(&server), Arc::clone(&stop), Arc::clone(&served));
+        tokio::spawn(async move {
+            let visitor = Visitor::new();
+            while !stop.load(Ordering::Relaxed) {
+                // A connection of its own each time: an idle one may be closed by a restart at any moment.
+                let status = if number == 0 {
+                    let mut http = http1(&server).await;
+                    let ekm = http.get_ref().ekm().unwrap();
+                    http.request(&visitor.get(&ekm, "/page.html")).await.unwrap().status
+                } else {
+                    let http = http2(&server).await;
+                    http.request(&visitor.get(http.ekm(), "/page.html")).await.unwrap().status
+                };
+                assert_eq!(status, 200);
+                served.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    });
+    let load: Vec<_> = load.collect();
+
+    let mut early = 0;
+    for restart in 1..=RESTARTS {
+        let before = served.load(Ordering::Relaxed);
+        tokio::task::block_in_place(|| {
+            server.restart();
+            assert!(
+                server.wait_for(|_| served.load(Ordering::Relaxed) > before + 1),
+                "no request gets through"
+            );
+        });
+        // Pools and caches find their size in the first restarts.
+        if restart == RESTARTS / 4 {
+            early = memory(server.pid());
+        }
+    }
+    let late = memory(server.pid());
+    stop.store(true, Ordering::Relaxed);
+    for task in load {
+        task.await.unwrap();
+    }
+    let log = server.log();
+    assert!(!log.contains("exit signal"), "a child crashed:\n{log}");
+    assert!(served.load(Ordering::Relaxed) > 2 * RESTARTS);
+    // 75 restarts that each lost one page (4 KiB) would show as 300 KiB.
+    assert!(
+        late < early + 256,
+        "the parent grew from {early} to {late} KiB in {} restarts",
+        RESTARTS * 3 / 4
+    );
+}
+
+#[tokio::test]
+async fn a_connection_from_before_a_restart_is_served_to_its_end() {
+    let server = Setup::default().start();
+    let visitor = Visitor::new();
+    let mut http = http1(&server).await;
+    let ekm = http.get_ref().ekm().unwrap();
+    assert_eq!(http.request(&visitor.get(&ekm, "/page.html")).await.unwrap().status, 200);
+    server.restart();
+    assert_eq!(visitor.visit(&server, "/page.html").await.status, 200);
+    // The old process may close an idle connection, but must not serve it wrongly.
+    if let Ok(page) = http.request(&visitor.get(&ekm, "/page.html")).await {
+        assert_eq!(page.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_restart_takes_up_a_changed_configuration() {
+    let server = Setup::with("IncludeOptional @DIR@/changing*.conf").start();
+    assert_eq!(http1(&server).await.get_ref().negotiated().unwrap().key_parameters.name(), Some("ecdsap256"));
+    std::fs::write(server.dir().join("changing.conf"), "TokenBindingKeyParameters rsa2048_pss\n").unwrap();
+    server.restart();
+    let http = http1(&server).await;
+    assert_eq!(http.get_ref().negotiated().unwrap().key_parameters.name(), Some("rsa2048_pss"));
+}

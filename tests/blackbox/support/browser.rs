@@ -1,0 +1,172 @@
+//! A headless Chromium 69, driven through its DevTools port.
+
+use std::process::Stdio;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use super::httpd::PATIENCE;
+use super::setup;
+
+/// A browser with a profile of its own: fresh keys, no cookies.
+pub struct Browser {
+    // Killed when it goes out of scope; it may write to its profile until then.
+    _process: Child,
+    devtools: String,
+    _profile: TempDir,
+}
+
+/// One tab.
+pub struct Page {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    last_id: u64,
+    events: Vec<Value>,
+}
+
+impl Browser {
+    /// Starts the browser. Every host name leads to this machine; certificates are taken as they are.
+    pub async fn start() -> Self {
+        let profile = tempfile::Builder::new().prefix("tb-chromium-").tempdir().unwrap();
+        let mut process = Command::new(setup::chromium_69())
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--single-process"])
+            .args(["--enable-features=token-binding,NetworkService", "--ignore-certificate-errors"])
+            .args(["--host-resolver-rules=MAP * 127.0.0.1", "--remote-debugging-port=0"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg("about:blank")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("Chromium 69 can be run");
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let devtools = timeout(PATIENCE, async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if let Some(rest) = line.strip_prefix("DevTools listening on ws://") {
+                    return rest.split('/').next().unwrap().to_owned();
+                }
+            }
+            panic!("Chromium ended: {:?}", process.wait().await)
+        })
+        .await
+        .expect("Chromium opens its DevTools port");
+        // What it says from now on is not read, but must not block it.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { _process: process, devtools, _profile: profile }
+    }
+
+    /// Opens a tab.
+    pub async fn page(&self) -> Page {
+        let stream = TcpStream::connect(&self.devtools).await.unwrap();
+        let request = tokbind::Request::get(&self.devtools, "/json/new?about:blank");
+        let response = tokbind::http1::Http1::over(stream).request(&request).await.unwrap();
+        let target: Value = serde_json::from_slice(&response.body).unwrap();
+        let url = target["webSocketDebuggerUrl"].as_str().unwrap();
+        let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        let mut page = Page { socket, last_id: 0, events: Vec::new() };
+        page.command("Page.enable", json!({})).await;
+        page.command("Network.enable", json!({})).await;
+        page
+    }
+}
+
+impl Page {
+    /// Sends a command and waits for its result; events that come meanwhile are kept.
+    pub async fn command(&mut self, method: &str, parameters: Value) -> Value {
+        self.last_id += 1;
+        let id = self.last_id;
+        let text = json!({ "id": id, "method": method, "params": parameters }).to_string();
+        self.socket.send(Message::text(text)).await.unwrap();
+        loop {
+            let message = self.receive().await;
+            if message["id"] == json!(id) {
+                assert!(message.get("error").is_none(), "{method}: {message}");
+                return message["result"].clone();
+            }
+            self.events.push(message);
+        }
+    }
+
+    async fn event(&mut self, method: &str) -> Value {
+        if let Some(position) = self.events.iter().position(|event| event["method"] == method) {
+            return self.events.remove(position);
+        }
+        loop {
+            let message = self.receive().await;
+            if message["method"] == method {
+                return message;
+            }
+            self.events.push(message);
+        }
+    }
+
+    async fn receive(&mut self) -> Value {
+        loop {
+            let next = timeout(PATIENCE, self.socket.next()).await.expect("Chromium answers");
+            match next.expect("Chromium is still there").unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                _ => continue,
+            }
+        }
+    }
+
+    /// Goes to a page, redirects included, and waits until it has loaded. The status is that of the page it ended on.
+    pub async fn go(&mut self, url: &str) -> u16 {
+        self.events.clear();
+        let result = self.command("Page.navigate", json!({ "url": url })).await;
+        assert!(result.get("errorText").is_none(), "{url}: {result}");
+        self.loaded().await
+    }
+
+    /// Waits until the page being navigated to has loaded.
+    pub async fn loaded(&mut self) -> u16 {
+        loop {
+            let response = self.event("Network.responseReceived").await;
+            if response["params"]["type"] == "Document" {
+                self.event("Page.loadEventFired").await;
+                return response["params"]["response"]["status"].as_u64().unwrap().try_into().unwrap();
+            }
+        }
+    }
+
+    /// Submits a form and waits for the page that it leads to.
+    pub async fn submit(&mut self, form: &str) -> u16 {
+        self.events.clear();
+        self.evaluate(&format!("void document.querySelector('{form}').submit()")).await;
+        self.loaded().await
+    }
+
+    /// The value of a JavaScript expression; a promise is waited for.
+    pub async fn evaluate(&mut self, expression: &str) -> Value {
+        let parameters = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
+        let result = self.command("Runtime.evaluate", parameters).await;
+        assert!(result.get("exceptionDetails").is_none(), "{expression}: {result}");
+        result["result"]["value"].clone()
+    }
+
+    /// The page as text.
+    pub async fn text(&mut self) -> String {
+        self.evaluate("document.body.innerText").await.as_str().unwrap().to_owned()
+    }
+
+    pub async fn url(&mut self) -> String {
+        self.evaluate("location.href").await.as_str().unwrap().to_owned()
+    }
+
+    /// The cookies of a host, as a `Cookie` header.
+    pub async fn cookies(&mut self, host: &str) -> String {
+        let all = self.command("Network.getAllCookies", json!({})).await;
+        let of_host = |cookie: &&Value| cookie["domain"].as_str().unwrap().trim_start_matches('.') == host;
+        let pair = |cookie: &Value| {
+            format!("{}={}", cookie["name"].as_str().unwrap(), cookie["value"].as_str().unwrap())
+        };
+        all["cookies"].as_array().unwrap().iter().filter(of_host).map(pair).collect::<Vec<_>>().join("; ")
+    }
+}
