@@ -44,3 +44,41 @@ pub(crate) fn blame_input(errors: &ErrorStack) -> bool {
 pub(crate) fn reason(errors: &ErrorStack) -> &'static str {
     errors.errors().iter().find_map(Error::reason).unwrap_or("no reason given")
 }
+
+#[cfg(test)]
+mod tests {
+    use openssl::bn::BigNumContext;
+    use openssl::ec::{EcGroup, EcPoint};
+    use openssl::nid::Nid;
+    use openssl::pkey::PKey;
+
+    use super::*;
+
+    #[test]
+    fn a_point_off_the_curve_is_the_inputs_fault() {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+        let off_curve = [&[4][..], &[7; 64]].concat();
+        let errors =
+            EcPoint::from_bytes(&group, &off_curve, &mut BigNumContext::new().unwrap()).err().unwrap();
+        assert!(blame_input(&errors));
+        assert_eq!(reason(&errors), "point is not on curve");
+    }
+
+    #[test]
+    fn what_no_judge_says_is_not() {
+        let errors = PKey::public_key_from_der(b"no key").unwrap_err();
+        assert!(!errors.errors().is_empty());
+        assert!(!blame_input(&errors));
+
+        let silence = ErrorStack::get();
+        assert!(!blame_input(&silence));
+        assert_eq!(reason(&silence), "no reason given");
+    }
+
+    #[test]
+    fn sha256_of_abc() {
+        let digest =
+            [0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23];
+        assert_eq!(sha256(b"abc")[..16], digest);
+    }
+}
