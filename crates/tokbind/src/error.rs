@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::keys::KeyStoreError;
 use crate::tls::AnswerFault;
 
 /// The result of everything in this crate that can fail.
@@ -48,6 +49,9 @@ pub enum Error {
     /// A Token Binding message could not be made.
     #[error("Token Binding: {0}")]
     TokenBinding(#[from] token_binding::Error),
+    /// The key store is refused, or can't be read or written.
+    #[error(transparent)]
+    Keys(#[from] KeyStoreError),
     /// The request can't be written in this HTTP version.
     #[error("request: {0}")]
     Request(http::Error),

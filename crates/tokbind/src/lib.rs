@@ -32,6 +32,7 @@ pub mod binding;
 mod error;
 pub mod http1;
 pub mod http2;
+pub mod keys;
 mod message;
 pub mod probe;
 mod timeout;
@@ -41,6 +42,7 @@ pub mod tls;
 mod testing;
 
 pub use error::{Error, Result};
+pub use keys::KeyStore;
 pub use message::{Pushed, Request, Response};
 pub use token_binding::sign::openssl::PrivateKey;
 pub use token_binding::{Ekm, KeyParameters, Negotiated, ProtocolVersion, TokenBindingType};
