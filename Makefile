@@ -28,7 +28,7 @@ demo: setup-test build
 	$(CARGO) build --locked --package mod_token_binding --example demo
 	target/debug/examples/demo $(if $(KEEP),--keep)
 
-test: setup-test lint unit blackbox
+test: setup-test lint unit blackbox demo
 	@echo "make test: all passed"
 
 lint: setup-build

@@ -73,7 +73,7 @@ fn build() -> Result<(), String> {
 
 /// The module must use the same libssl as mod_ssl: a second copy inside our .so would not know its `SSL` objects.
 fn check_openssl() -> Result<(), String> {
-    const OLDEST: u64 = 0x1_01_01_00_0;
+    const OLDEST: u64 = 0x1010_1000;
     if env::var_os("DEP_OPENSSL_VENDORED").is_some() {
         return Err("OpenSSL is vendored, but the module must share mod_ssl's libssl: build without openssl's feature \
                     'vendored' and install libssl-dev"

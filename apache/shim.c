@@ -64,7 +64,7 @@ int tb_ssl_secure_renegotiation(SSL *ssl)
     return (int)SSL_get_secure_renegotiation_support(ssl);
 }
 
-long tb_ssl_total_renegotiations(SSL *ssl)
+int64_t tb_ssl_total_renegotiations(SSL *ssl)
 {
     return SSL_total_renegotiations(ssl);
 }

@@ -2,6 +2,8 @@
 #ifndef TOKEN_BINDING_SHIM_H
 #define TOKEN_BINDING_SHIM_H
 
+#include <stdint.h>
+
 #include <httpd.h>
 #include <openssl/ssl.h>
 
@@ -22,6 +24,6 @@ int tb_ssl_extended_master_secret(SSL *ssl);
 /* Is SSL_OP_NO_EXTENDED_MASTER_SECRET set? OpenSSL before 3.0 has no such option. */
 int tb_ssl_forbids_extended_master_secret(SSL *ssl);
 int tb_ssl_secure_renegotiation(SSL *ssl);
-long tb_ssl_total_renegotiations(SSL *ssl);
+int64_t tb_ssl_total_renegotiations(SSL *ssl);
 
 #endif

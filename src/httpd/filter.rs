@@ -71,8 +71,10 @@ unsafe extern "C" fn trailers(
     let request = unsafe { Request::from_raw(raw) };
     guard(Site::TrailerFilter, Sink::Request(request), ffi::APR_EGENERAL_ as c_int, || {
         let before = request.headers_identity();
+        // SAFETY: httpd's own ap_filter_t, as above.
+        let next = unsafe { (*filter).next };
         // SAFETY: the filter below is valid as long as this one; the other arguments are httpd's, passed on.
-        let status = unsafe { ffi::ap_get_brigade((*filter).next, brigade, mode, block, bytes) };
+        let status = unsafe { ffi::ap_get_brigade(next, brigade, mode, block, bytes) };
         if let Some(trailers) = request.trailers().filter(|trailers| !trailers.is_empty()) {
             trailers.take_reserved();
         }

@@ -151,8 +151,10 @@ unsafe extern "C" fn post_config(
 }
 
 fn start_up_line(config: &ServerConfig) -> String {
+    // SAFETY: a question to OpenSSL about itself.
+    let openssl = unsafe { openssl_sys::OpenSSL_version(openssl_sys::OPENSSL_VERSION) };
     // SAFETY: OpenSSL answers with a static C string.
-    let openssl = unsafe { CStr::from_ptr(openssl_sys::OpenSSL_version(openssl_sys::OPENSSL_VERSION)) };
+    let openssl = unsafe { CStr::from_ptr(openssl) };
     let mut line = format!(
         "mod_token_binding/{} with {}, TLS virtual hosts enabled: {}, key parameters:",
         env!("CARGO_PKG_VERSION"),

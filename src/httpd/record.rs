@@ -121,13 +121,13 @@ unsafe extern "C" fn set_directive(
 /// # Safety
 /// `words` must be `count` pointers to C strings that are valid during `'w`.
 unsafe fn words_of<'w>(words: *const *mut c_char, count: usize) -> Vec<&'w CStr> {
-    let at = |position| {
-        // SAFETY: the caller's promise: there are `count` pointers, and position < count.
-        let word = unsafe { *words.add(position) };
-        // SAFETY: the caller's promise: each is a C string.
-        unsafe { CStr::from_ptr(word) }
-    };
-    (0..count).map(at).collect()
+    if count == 0 {
+        return Vec::new();
+    }
+    // SAFETY: the caller's promise: there are `count` pointers.
+    let words = unsafe { std::slice::from_raw_parts(words, count) };
+    // SAFETY: the caller's promise: each is a C string.
+    words.iter().map(|word| unsafe { CStr::from_ptr(*word) }).collect()
 }
 
 unsafe extern "C" fn create_server_config(

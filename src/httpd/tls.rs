@@ -5,7 +5,7 @@
 //! ClientHello callback, when OpenSSL has sized its list of received extensions by the first `SSL_CTX`'s custom
 //! extensions, and goes through it by the second's. With more of them in the second it would read past the list's end.
 
-use std::ffi::{c_char, c_int, c_long, c_uchar, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_uchar, c_uint, c_void};
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::OnceLock;
@@ -277,8 +277,7 @@ impl<'s> Ssl<'s> {
     /// How many renegotiations there were on this connection, the current one included.
     pub(super) fn renegotiations(self) -> i64 {
         // SAFETY: the SSL object is valid (from_raw).
-        let count: c_long = unsafe { ffi::tb_ssl_total_renegotiations(self.raw) };
-        count.into()
+        unsafe { ffi::tb_ssl_total_renegotiations(self.raw) }
     }
 
     /// What is missing in the ClientHello being parsed, so that Token Binding must not be negotiated (RFC 8472 s6): on

@@ -63,3 +63,51 @@ fn make_install_puts_the_files_where_a2enmod_finds_them() {
     make("uninstall");
     assert_eq!(std::fs::read_dir(&available).unwrap().count(), 0);
 }
+
+/// The build script, as cargo has compiled it.
+fn build_script() -> std::path::PathBuf {
+    let builds = setup::module().parent().unwrap().join("build");
+    let newest = std::fs::read_dir(&builds)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("mod_token_binding-"))
+        .map(|path| path.join("build-script-build"))
+        .filter(|path| path.exists())
+        .max_by_key(|path| path.metadata().unwrap().modified().unwrap());
+    newest.unwrap_or_else(|| panic!("no build script in {}", builds.display()))
+}
+
+#[test]
+fn a_build_that_cannot_succeed_says_what_to_install() {
+    let empty = tempfile::tempdir().unwrap();
+    let apxs = empty.path().join("apxs");
+    std::fs::write(&apxs, format!("#!/bin/sh\necho {}\n", empty.path().display())).unwrap();
+    let status = Command::new("chmod").arg("755").arg(&apxs).status().unwrap();
+    assert!(status.success());
+    for (variable, value, words) in [
+        ("APXS", "/nonexistent/apxs", "name httpd's apxs"),
+        ("APXS", apxs.to_str().unwrap(), "install httpd's development headers (Debian: apache2-dev)"),
+        ("PATH", "/nonexistent", "install apache2-dev"),
+        ("OPENSSL_STATIC", "1", "libssl-dev"),
+        ("DEP_OPENSSL_VENDORED", "1", "libssl-dev"),
+        ("DEP_OPENSSL_VERSION_NUMBER", "1000214f", "install 1.1.1 or newer"),
+        ("LIBCLANG_PATH", empty.path().to_str().unwrap(), "install libclang-dev"),
+    ] {
+        let output = Command::new(build_script())
+            .current_dir(setup::root())
+            .env("OUT_DIR", empty.path())
+            .env("DEP_OPENSSL_VERSION_NUMBER", "30000130")
+            .env("TARGET", "x86_64-unknown-linux-gnu")
+            .env("HOST", "x86_64-unknown-linux-gnu")
+            .env("OPT_LEVEL", "0")
+            .env_remove("APXS")
+            .env(variable, value)
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{variable}={value}: built");
+        let said = String::from_utf8(output.stdout).unwrap();
+        let errors: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("cargo::error=")).collect();
+        let [sentence] = errors[..] else { panic!("{variable}={value}: {said}") };
+        assert!(sentence.contains(words), "{variable}={value}: {sentence}");
+    }
+}
