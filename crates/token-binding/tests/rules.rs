@@ -204,17 +204,6 @@ fn extensions_are_read_and_ignored() {
 }
 
 #[test]
-fn structure_is_checked_before_any_signature() {
-    // All signatures are bad; what is said is the structural fault of the last binding.
-    let bad = |tokenbinding_type| part(tokenbinding_type, EC, &other_ekm());
-    let verdict = |parts: &[Part]| verdict(&message(parts), EC, &ekm()).err();
-    assert_eq!(verdict(&[bad(PROVIDED), bad(UNKNOWN), bad(PROVIDED)]), Some(Error::MultipleProvided));
-    assert_eq!(verdict(&[bad(PROVIDED), bad(REFERRED), bad(REFERRED)]), Some(Error::MultipleReferred));
-    let malformed_key = Part { id: id(EC, &[1, 2, 3]), ..bad(REFERRED) };
-    assert_eq!(verdict(&[bad(PROVIDED), malformed_key]), Some(Error::InvalidKey(KeyError::Encoding)));
-}
-
-#[test]
 fn bindings_are_counted() {
     let others = vec![part(UNKNOWN, EC, &ekm()); MAX_BINDINGS - 1];
     let mut parts = [vec![part(PROVIDED, EC, &ekm())], others].concat();
