@@ -1,0 +1,58 @@
+//! The command line: one file per subcommand, each with its `Args` and a `run` that says how it went.
+
+mod failure;
+mod keys;
+mod options;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use failure::{Failure, Outcome, Verdict};
+
+/// A Token Binding client (RFC 8471, 8472, 8473).
+///
+/// With Token Binding a TLS client proves on every connection that it holds a key. A server binds its cookies and tokens
+/// to that key, and a stolen copy is worth nothing without it.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true, after_long_help = AFTER_HELP)]
+struct Tokbind {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done, and the answer is good
+  1  done, and the answer is bad: a message that is not acceptable, a key that does not exist, ...
+  2  the command line is wrong
+  3  not done: no connection, a refused certificate, an unreadable file, ...
+
+Environment:
+  TOKBIND_KEYS   the directory of the keys, unless --keys names one
+  XDG_DATA_HOME  otherwise they are in $XDG_DATA_HOME/tokbind/keys, or in ~/.local/share/tokbind/keys";
+
+#[derive(Subcommand)]
+enum Command {
+    Keys(keys::Args),
+}
+
+/// Runs the command that the command line asks for.
+pub(crate) fn main() -> ExitCode {
+    let outcome = match Tokbind::parse().command {
+        Command::Keys(args) => keys::run(args),
+    };
+    failure::report(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    /// Clap's own check for clashing names, missing values and the like.
+    #[test]
+    fn the_command_line_makes_sense() {
+        super::Tokbind::command().debug_assert();
+    }
+}
