@@ -64,7 +64,7 @@ pub(super) unsafe extern "C" fn register(_pool: *mut ffi::apr_pool_t) {
         // The first hook that knows the directory's settings, and before access control and authentication.
         // SAFETY: as above.
         unsafe { ffi::ap_hook_header_parser(Some(header_parser), none, none, ffi::APR_HOOK_FIRST as c_int) };
-        // After an internal redirect by a sub-request (DirectoryIndex), which drops the request's own filters.
+        // A sub-request that takes the place of the request (MultiViews) drops the filters that the request had.
         // SAFETY: as above.
         unsafe { ffi::ap_hook_insert_filter(Some(insert_filter), none, none, ffi::APR_HOOK_LAST as c_int) };
         // mod_ssl's hooks are optional: without mod_ssl, nobody calls them.
