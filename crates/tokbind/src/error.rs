@@ -1,7 +1,11 @@
 //! What can go wrong, by whose fault.
 
+use std::error::Error as StdError;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use url::Origin;
 
 use crate::keys::KeyStoreError;
 use crate::tls::AnswerFault;
@@ -30,7 +34,7 @@ pub enum Error {
         limit: Duration,
     },
     /// The TLS handshake failed, for OpenSSL's reason; [`Error::alert_received`] tells the peer's.
-    #[error("TLS handshake: {0}")]
+    #[error("TLS handshake: {}", handshake_reason(.0.as_ref()))]
     Handshake(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The server's `token_binding` answer breaks a rule, and the client ended the connection (RFC 8472 section 4).
     #[error("the server's token_binding answer is refused: {0}")]
@@ -55,6 +59,41 @@ pub enum Error {
     /// The request can't be written in this HTTP version.
     #[error("request: {0}")]
     Request(http::Error),
+    /// The URL can't be fetched, or redirects to one that can't.
+    #[error("{url} can't be fetched: {problem}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// Why not.
+        problem: String,
+    },
+    /// Redirects did not come to an end.
+    #[error("more than {limit} redirects")]
+    TooManyRedirects {
+        /// How many were followed.
+        limit: usize,
+    },
+    /// HTTP/2 was wanted, and the server did not agree to it by ALPN.
+    #[error("the server does not speak HTTP/2")]
+    NoHttp2,
+    /// A file could not be read or written.
+    #[error("{doing} {path}: {source}", path = path.display())]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// Something failed at this server.
+    #[error("{place}: {source}")]
+    At {
+        /// The server's origin, as in `https://www.example.com`.
+        place: String,
+        /// What failed.
+        source: Box<Error>,
+    },
     /// The peer closed the connection in the middle of something.
     #[error("the peer closed the connection {0}")]
     Closed(&'static str),
@@ -87,6 +126,7 @@ impl Error {
             Error::Io { source, .. } => {
                 source.get_ref()?.downcast_ref::<openssl::ssl::Error>()?.ssl_error()?
             }
+            Error::At { source, .. } => return source.alert_received(),
             _ => return None,
         };
         stack.errors().iter().find_map(|error| {
@@ -100,6 +140,24 @@ impl Error {
         move |source| source.downcast().unwrap_or_else(|source| Error::Io { doing, source })
     }
 
+    /// Whether the connection failed, and not what was said on it: another one may work.
+    pub(crate) fn is_connections(&self) -> bool {
+        matches!(self, Error::Io { .. } | Error::Closed(_) | Error::Http2(_))
+    }
+
+    pub(crate) fn at(origin: &Origin) -> impl FnOnce(Error) -> Error {
+        move |source| Error::At { place: origin.ascii_serialization(), source: Box::new(source) }
+    }
+
+    pub(crate) fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::File { doing, path, source }
+    }
+
+    pub(crate) fn url(url: &str, problem: impl Into<String>) -> Error {
+        Error::Url { url: url.to_owned(), problem: problem.into() }
+    }
+
     pub(crate) fn openssl(doing: &'static str) -> impl FnOnce(openssl::error::ErrorStack) -> Error {
         move |source| Error::OpenSsl { doing, source }
     }
@@ -109,4 +167,17 @@ impl From<http::Error> for Error {
     fn from(error: http::Error) -> Self {
         Error::Request(error)
     }
+}
+
+/// OpenSSL's reasons without its codes and the places in its source, and why the certificate was refused, if it was.
+fn handshake_reason(error: &(dyn StdError + Send + Sync + 'static)) -> String {
+    let text = error.to_string();
+    let Some(cause) = error.source().and_then(|source| source.downcast_ref::<openssl::ssl::Error>()) else {
+        return text;
+    };
+    let Some(stack) = cause.ssl_error() else { return text };
+    let reasons: Vec<_> = stack.errors().iter().filter_map(|error| error.reason()).collect();
+    // What `hyper-openssl` adds: the verdict on the certificate.
+    let certificate = text.strip_prefix(&cause.to_string()).unwrap_or_default();
+    format!("{}{certificate}", reasons.join(", "))
 }

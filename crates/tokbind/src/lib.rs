@@ -29,7 +29,9 @@
 //! ```
 
 pub mod binding;
+pub mod client;
 mod error;
+pub mod federation;
 pub mod http1;
 pub mod http2;
 pub mod keys;
@@ -40,6 +42,8 @@ pub mod tls;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod testing_web;
 
 pub use error::{Error, Result};
 pub use keys::KeyStore;

@@ -25,7 +25,7 @@ use tokio_openssl::SslStream;
 use crate::Ekm;
 use crate::tls::{ConnectOptions, Connector, TlsConnection};
 
-/// A self-signed certificate for `localhost`.
+/// A self-signed certificate for `localhost` and some names that don't exist.
 pub(crate) fn identity() -> (X509, PKey<Private>) {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
@@ -45,6 +45,9 @@ pub(crate) fn identity() -> (X509, PKey<Private>) {
     certificate.append_extension(BasicConstraints::new().ca().build().unwrap()).unwrap();
     let names = SubjectAlternativeName::new()
         .dns("localhost")
+        .dns("a.example")
+        .dns("www.a.example")
+        .dns("b.example")
         .ip("127.0.0.1")
         .build(&certificate.x509v3_context(None, None))
         .unwrap();

@@ -103,7 +103,7 @@ impl Connector {
         within(limit, "the TLS handshake", self.handshake(tcp, host, session, negotiation)).await
     }
 
-    async fn dial(&self, address: impl ToSocketAddrs) -> Result<TcpStream> {
+    pub(crate) async fn dial(&self, address: impl ToSocketAddrs) -> Result<TcpStream> {
         within(self.options.timeout, "connecting", async {
             let tcp = TcpStream::connect(address).await.map_err(Error::io("connecting"))?;
             tcp.set_nodelay(true).map_err(Error::io("connecting"))?;

@@ -1,0 +1,42 @@
+//! Looking on while a client works.
+
+use super::Url;
+use crate::PrivateKey;
+use crate::message::{Request, Response};
+use crate::tls::Info;
+
+/// Sees what a client does. Every method does nothing unless it is written.
+pub trait Trace {
+    /// A request is about to be sent.
+    fn sending(&mut self, sent: &Sent<'_>) {
+        let _ = sent;
+    }
+
+    /// A response came, perhaps a redirect that will be followed.
+    fn received(&mut self, url: &Url, response: &Response) {
+        let _ = (url, response);
+    }
+}
+
+/// Looks at nothing.
+impl Trace for () {}
+
+/// A request, and the connection that it goes out on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Sent<'a> {
+    /// Where it goes.
+    pub url: &'a Url,
+    /// What is sent, `Sec-Token-Binding` included.
+    pub request: &'a Request,
+    /// `HTTP/1.1` or `HTTP/2`.
+    pub http: &'static str,
+    /// What the TLS handshake came to; `None` without TLS.
+    pub tls: Option<&'a Info>,
+    /// Whether the connection was used before.
+    pub reused: bool,
+    /// The key of the provided binding.
+    pub provided: Option<&'a PrivateKey>,
+    /// The key of the referred binding.
+    pub referred: Option<&'a PrivateKey>,
+}
