@@ -1,0 +1,118 @@
+//! The agent's own port: what an HTTP proxy is asked for (RFC 9110 sections 7.2 and 9.3.6).
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use http::{Method, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::context::Context;
+use super::origin::{Origin, Scheme};
+use super::upstream::{Body, causes};
+use super::{forward, page, tunnel};
+
+/// One of the connections that clients may have at a time. A tunnel keeps it after its HTTP has ended.
+pub(super) type Permit = Arc<OwnedSemaphorePermit>;
+
+/// Serves a client's connection.
+pub(super) async fn serve(context: Arc<Context>, tcp: TcpStream, peer: SocketAddr, permit: Permit) {
+    let service_context = Arc::clone(&context);
+    let service = service_fn(move |request| {
+        let (context, permit) = (Arc::clone(&service_context), Arc::clone(&permit));
+        async move { Ok::<_, Infallible>(answer(context, request, peer.ip(), permit).await) }
+    });
+    let connection = http1::Builder::new()
+        .auto_date_header(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(tunnel::READ_HEAD)
+        .max_buf_size(tunnel::MAX_HEAD)
+        .serve_connection(TokioIo::new(tcp), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = context.drain.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                served = connection.as_mut() => served,
+                () = context.cut.cancelled() => return,
+            }
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%peer, error = causes(&error), "the client's connection ended");
+    }
+}
+
+async fn answer(
+    context: Arc<Context>,
+    request: Request<Incoming>,
+    client: IpAddr,
+    permit: Permit,
+) -> Response<Body> {
+    if request.method() == Method::CONNECT {
+        return connect(context, request, client, permit).await;
+    }
+    match target(request.uri()) {
+        Ok(origin) => forward::answer(&context, &origin, client, request).await,
+        Err(sentence) => {
+            tracing::info!(method = %request.method(), sentence, "refused");
+            page::page(StatusCode::BAD_REQUEST, "This is a proxy", sentence)
+        }
+    }
+}
+
+/// The server of a request that a proxy is meant to pass on. A request for the agent itself is refused, whatever name
+/// it was reached by: it has no pages, and a website that has the browser talk to this port shall learn nothing.
+fn target(uri: &Uri) -> Result<Origin, &'static str> {
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http"), Some(authority)) => {
+            Origin::new(Scheme::Http, authority).ok_or("The URL does not name a server.")
+        }
+        (Some("https"), _) => Err("An https URL goes through a proxy with CONNECT."),
+        (Some(_), _) => Err("Only http and https URLs go through this proxy."),
+        (None, _) => Err("It answers requests that are made for a proxy, and has no pages of its own."),
+    }
+}
+
+async fn connect(
+    context: Arc<Context>,
+    mut request: Request<Incoming>,
+    client: IpAddr,
+    permit: Permit,
+) -> Response<Body> {
+    // CONNECT has no default port.
+    let authority = request.uri().authority().filter(|authority| authority.port().is_some());
+    let Some(origin) = authority.and_then(|authority| Origin::new(Scheme::Https, authority)) else {
+        let sentence = "CONNECT needs a host and a port.";
+        return page::page(StatusCode::BAD_REQUEST, "No such server", sentence);
+    };
+    let on_upgrade = hyper::upgrade::on(&mut request);
+    let tasks = context.tasks.clone();
+    if context.only.includes(&origin.host) {
+        tasks.spawn(async move {
+            tunnel::intercept(context, on_upgrade, origin, client).await;
+            drop(permit);
+        });
+        return Response::new(page::empty());
+    }
+    match context.upstream.dial(&origin).await {
+        Ok(server) => {
+            tasks.spawn(async move {
+                tunnel::blind(context, on_upgrade, server, origin).await;
+                drop(permit);
+            });
+            Response::new(page::empty())
+        }
+        Err(failure) => {
+            tracing::info!(%origin, reason = %failure, "no tunnel");
+            page::bad_gateway(&origin, &failure)
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Referred bindings across redirects (RFC 8473 section 5.3).
+//!
+//! A browser follows a redirect by itself, so the agent sees the redirect and then a request that may or may not be
+//! its consequence. It takes the next request of the same client for exactly the redirect's URL as that consequence,
+//! once and within a short time. A client is an address and a `User-Agent`: a proxy can't tell more.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::header::{HeaderMap, HeaderValue, LOCATION, USER_AGENT};
+use http::{Method, StatusCode};
+use token_binding::header::INCLUDE_REFERRED_TOKEN_BINDING_ID;
+use url::Url;
+
+use crate::PrivateKey;
+
+/// Redirects that nobody has followed yet.
+const MAX_PENDING: usize = 256;
+/// Browsers follow a redirect at once; what is left is the time to reach the next server.
+const LIFETIME: Duration = Duration::from_secs(30);
+
+/// Who follows a redirect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Client {
+    address: IpAddr,
+    user_agent: Option<HeaderValue>,
+}
+
+impl Client {
+    pub(super) fn new(address: IpAddr, headers: &HeaderMap) -> Self {
+        Client { address, user_agent: headers.get(USER_AGENT).cloned() }
+    }
+}
+
+/// The redirects that the next request may be the consequence of.
+#[derive(Default)]
+pub(super) struct Referrals {
+    pending: Mutex<VecDeque<Referral>>,
+}
+
+struct Referral {
+    client: Client,
+    target: Url,
+    key: Arc<PrivateKey>,
+    until: Instant,
+}
+
+impl Referrals {
+    /// Notes a response that asks for the key of the request to be shown to where it redirects.
+    ///
+    /// `key` is what the provided binding of the request was made with; there must have been one.
+    pub(super) fn note(
+        &self,
+        client: Client,
+        request: &str,
+        status: StatusCode,
+        response: &HeaderMap,
+        key: Arc<PrivateKey>,
+        now: Instant,
+    ) {
+        let Some(target) = target(request, status, response) else { return };
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.retain(|known| known.until > now && !(known.client == client && known.target == target));
+        if pending.len() >= MAX_PENDING {
+            pending.pop_front();
+        }
+        pending.push_back(Referral { client, target, key, until: now + LIFETIME });
+    }
+
+    /// The key to refer to in this request. It is given out once.
+    pub(super) fn take(
+        &self,
+        client: &Client,
+        method: &Method,
+        headers: &HeaderMap,
+        url: &str,
+        now: Instant,
+    ) -> Option<Arc<PrivateKey>> {
+        // A preflight comes before the request that follows the redirect, and without credentials.
+        if method == Method::OPTIONS && headers.contains_key("access-control-request-method") {
+            return None;
+        }
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.retain(|known| known.until > now);
+        if pending.is_empty() {
+            return None;
+        }
+        let url = Url::parse(url).ok()?;
+        let found = pending.iter().position(|known| known.client == *client && known.target == url)?;
+        pending.remove(found).map(|referral| referral.key)
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.pending.lock().unwrap().len()
+    }
+}
+
+/// Where the response sends the client with its key, if it does.
+fn target(request: &str, status: StatusCode, response: &HeaderMap) -> Option<Url> {
+    if !status.is_redirection() {
+        return None;
+    }
+    let mut asked = response.get_all(INCLUDE_REFERRED_TOKEN_BINDING_ID).into_iter();
+    let (Some(asked), None) = (asked.next(), asked.next()) else { return None };
+    if !asked.as_bytes().trim_ascii().eq_ignore_ascii_case(b"true") {
+        return None;
+    }
+    let location = std::str::from_utf8(response.get(LOCATION)?.as_bytes()).ok()?;
+    // What browsers do with a Location: the URL Standard's way, which this crate follows too.
+    let mut target = Url::parse(request).ok()?.join(location).ok()?;
+    target.set_fragment(None);
+    (target.scheme() == "https").then_some(target)
+}
+
+#[cfg(test)]
+#[path = "referred_test.rs"]
+mod tests;

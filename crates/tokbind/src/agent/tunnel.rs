@@ -1,0 +1,140 @@
+//! What comes after `CONNECT`: TLS that the agent answers in the server's name, or bytes that it only passes on.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_openssl::SslStream;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader, copy_bidirectional};
+use tokio::net::TcpStream;
+
+use super::context::Context;
+use super::forward;
+use super::origin::Origin;
+
+/// How long a client may take from `CONNECT` to the end of its TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(15);
+/// How long a client may take for the head of a request, the time between two requests included.
+pub(super) const READ_HEAD: Duration = Duration::from_secs(60);
+/// What a client may send as the head of a request: cookies of several kilobytes are common.
+pub(super) const MAX_HEAD: usize = 128 * 1024;
+/// Requests at a time on an HTTP/2 connection of the browser. RFC 9113 section 6.5.2 wants no fewer.
+const MAX_STREAMS: u32 = 100;
+/// The first byte of a TLS connection: a record of type handshake.
+const TLS_HANDSHAKE: u8 = 22;
+
+type Plain = BufReader<TokioIo<Upgraded>>;
+
+/// Serves a tunnel to a server that gets Token Binding.
+pub(super) async fn intercept(context: Arc<Context>, on_upgrade: OnUpgrade, origin: Origin, client: IpAddr) {
+    let upgraded = match on_upgrade.await {
+        Ok(upgraded) => upgraded,
+        Err(error) => return tracing::debug!(%origin, %error, "no tunnel"),
+    };
+    let mut stream = BufReader::new(TokioIo::new(upgraded));
+    // WebSocket without TLS, for one, comes through tunnels too.
+    let first = match tokio::time::timeout(HANDSHAKE, stream.fill_buf()).await {
+        Ok(Ok(bytes)) => bytes.first().copied(),
+        Ok(Err(_)) | Err(_) => None,
+    };
+    match first {
+        Some(TLS_HANDSHAKE) => terminate(&context, stream, origin, client).await,
+        Some(_) => match context.upstream.dial(&origin).await {
+            Ok(server) => pass(&context, stream, server, &origin).await,
+            Err(failure) => tracing::info!(%origin, reason = %failure, "no tunnel"),
+        },
+        None => tracing::debug!(%origin, "a tunnel that nobody used"),
+    }
+}
+
+/// Answers TLS in the server's name and serves the requests.
+async fn terminate(context: &Arc<Context>, stream: Plain, origin: Origin, client: IpAddr) {
+    let ssl = match context.leaves.ssl(&origin.host) {
+        Ok(ssl) => ssl,
+        Err(error) => return tracing::error!(%origin, %error, "no certificate"),
+    };
+    let mut tls = match SslStream::new(ssl, TokioIo::new(stream)) {
+        Ok(tls) => tls,
+        Err(error) => return tracing::error!(%origin, %error, "no TLS"),
+    };
+    match tokio::time::timeout(HANDSHAKE, Pin::new(&mut tls).accept()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            return tracing::info!(
+                %origin,
+                %error,
+                "the client ended the TLS handshake; if it does not trust the agent, see `tokbind agent ca`"
+            );
+        }
+        Err(_) => return tracing::debug!(%origin, "the TLS handshake took too long"),
+    }
+
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .auto_date_header(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(READ_HEAD)
+        .max_buf_size(MAX_HEAD);
+    server
+        .http2()
+        .auto_date_header(false)
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
+
+    let (service_context, origin) = (Arc::clone(context), Arc::new(origin));
+    let service = service_fn({
+        let origin = Arc::clone(&origin);
+        move |request| {
+            let (context, origin) = (Arc::clone(&service_context), Arc::clone(&origin));
+            forward::answer_tunnelled(context, origin, client, request)
+        }
+    });
+    let mut connection = std::pin::pin!(server.serve_connection_with_upgrades(tls, service));
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = context.drain.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                served = connection.as_mut() => served,
+                () = context.cut.cancelled() => return,
+            }
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%origin, error = super::upstream::causes(&*error), "the client's connection ended");
+    }
+}
+
+/// Passes bytes between the client and a server that gets no Token Binding.
+pub(super) async fn blind(context: Arc<Context>, on_upgrade: OnUpgrade, server: TcpStream, origin: Origin) {
+    match on_upgrade.await {
+        Ok(upgraded) => pass(&context, TokioIo::new(upgraded), server, &origin).await,
+        Err(error) => tracing::debug!(%origin, %error, "no tunnel"),
+    }
+}
+
+/// Passes bytes between the two ends of an upgraded connection.
+pub(super) async fn join(context: &Context, browser: Upgraded, server: Upgraded, origin: &Origin) {
+    pass(context, TokioIo::new(browser), TokioIo::new(server), origin).await;
+}
+
+async fn pass<A, B>(context: &Context, mut a: A, mut b: B, origin: &Origin)
+where
+    A: AsyncRead + AsyncWrite + Unpin,
+    B: AsyncRead + AsyncWrite + Unpin,
+{
+    tokio::select! {
+        copied = copy_bidirectional(&mut a, &mut b) => match copied {
+            Ok((sent, received)) => tracing::debug!(%origin, sent, received, "a tunnel ended"),
+            Err(error) => tracing::debug!(%origin, %error, "a tunnel ended"),
+        },
+        () = context.cut.cancelled() => tracing::debug!(%origin, "a tunnel was cut"),
+    }
+}
