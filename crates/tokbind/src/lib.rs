@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+pub mod agent;
 pub mod binding;
 pub mod client;
 mod error;

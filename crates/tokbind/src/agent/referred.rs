@@ -14,7 +14,7 @@ use http::{Method, StatusCode};
 use token_binding::header::INCLUDE_REFERRED_TOKEN_BINDING_ID;
 use url::Url;
 
-use crate::PrivateKey;
+use crate::{PrivateKey, federation};
 
 /// Redirects that nobody has followed yet.
 const MAX_PENDING: usize = 256;
@@ -100,12 +100,9 @@ impl Referrals {
 
 /// Where the response sends the client with its key, if it does.
 fn target(request: &str, status: StatusCode, response: &HeaderMap) -> Option<Url> {
-    if !status.is_redirection() {
-        return None;
-    }
-    let mut asked = response.get_all(INCLUDE_REFERRED_TOKEN_BINDING_ID).into_iter();
-    let (Some(asked), None) = (asked.next(), asked.next()) else { return None };
-    if !asked.as_bytes().trim_ascii().eq_ignore_ascii_case(b"true") {
+    // Noted only when there was a provided binding.
+    let asked = response.get_all(INCLUDE_REFERRED_TOKEN_BINDING_ID);
+    if !federation::is_asked_for(true, status.as_u16(), asked) {
         return None;
     }
     let location = std::str::from_utf8(response.get(LOCATION)?.as_bytes()).ok()?;

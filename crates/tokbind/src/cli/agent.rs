@@ -111,7 +111,7 @@ fn log(verbose: u8) {
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };
-    let layer = tracing_subscriber::fmt::layer().with_writer(stderr).with_target(false);
+    let layer = tracing_subscriber::fmt::layer().with_writer(stderr).with_target(false).with_ansi(false);
     // Fails when there is a logger already, and then that one is as good.
     let _ = tracing_subscriber::registry()
         .with(layer)

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each with its `Args` and a `run` that says how it went.
 
+mod agent;
 mod failure;
 mod keys;
 mod options;
@@ -35,12 +36,14 @@ Environment:
 
 #[derive(Subcommand)]
 enum Command {
+    Agent(agent::Args),
     Keys(keys::Args),
 }
 
 /// Runs the command that the command line asks for.
 pub(crate) fn main() -> ExitCode {
     let outcome = match Tokbind::parse().command {
+        Command::Agent(args) => agent::run(args),
         Command::Keys(args) => keys::run(args),
     };
     failure::report(outcome)
