@@ -7,7 +7,7 @@ use support::{PROVIDED, REFERRED, Vector, vectors};
 use token_binding::message::{TokenBinding, TokenBindingMessage};
 use token_binding::sign::MessageBuilder;
 use token_binding::verify::{
-    OpenSsl, RustCrypto, SignatureBackend, VerifiedMessage, verify_header, verify_message,
+    OpenSsl, RustCrypto, SignatureBackend, VerifiedMessage, verify_binding, verify_header, verify_message,
 };
 use token_binding::{Error, KeyParameters, TokenBindingType, header};
 
@@ -34,6 +34,25 @@ fn each_signature_is_as_recorded() {
             {
                 assert_eq!(valid, recorded.signature_valid, "{}", vector.name);
             }
+        }
+    }
+}
+
+#[test]
+fn each_binding_is_as_recorded_by_itself() {
+    for vector in vectors() {
+        let message = TokenBindingMessage::parse(&vector.message).unwrap();
+        for (binding, recorded) in message.bindings().iter().zip(&vector.bindings) {
+            let valid = match verify_binding(&OpenSsl, binding, &vector.ekm) {
+                Ok(id) => Some(id.base64url() == recorded.id),
+                Err(Error::BadSignature { binding }) => {
+                    assert_eq!(binding, recorded.tokenbinding_type);
+                    Some(false)
+                }
+                Err(Error::InvalidKey(_)) => None,
+                Err(other) => panic!("{other}"),
+            };
+            assert_eq!(valid, recorded.signature_valid, "{}", vector.name);
         }
     }
 }

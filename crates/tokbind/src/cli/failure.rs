@@ -18,7 +18,6 @@ pub(crate) enum Verdict {
 
 /// The work was not done.
 #[derive(Debug)]
-#[allow(dead_code, reason = "for the commands to come")]
 pub(crate) enum Failure {
     /// The command line is wrong in a way that its parser can't see: exit code 2.
     Usage(String),
@@ -30,7 +29,6 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// A failure with this sentence.
-    #[allow(dead_code, reason = "for the commands to come")]
     pub(crate) fn new(sentence: impl Into<String>) -> Self {
         Failure::Failed(sentence.into())
     }

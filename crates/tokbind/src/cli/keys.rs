@@ -9,7 +9,7 @@ use tokbind::{KeyParameters, KeyStore};
 use token_binding::header::encode;
 
 use super::options::{KeysOption, key_parameters};
-use super::output::print_json;
+use super::output::{print_json, tbh};
 use super::{Outcome, Verdict};
 
 /// List, show and delete the keys that servers know this client by
@@ -86,7 +86,7 @@ impl From<KeyInfo> for Key {
             domain: info.domain,
             key_parameters: info.key_parameters.to_string(),
             token_binding_id: id.as_deref().map(encode),
-            tbh: id.map(|id| encode(&openssl::sha::sha256(&id))),
+            tbh: id.as_deref().map(tbh),
             problem,
             path: info.path.map(|path| path.display().to_string()),
         }

@@ -5,6 +5,7 @@ mod failure;
 mod keys;
 mod options;
 mod output;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,7 @@ Environment:
 enum Command {
     Agent(agent::Args),
     Keys(keys::Args),
+    Verify(verify::Args),
 }
 
 /// Runs the command that the command line asks for.
@@ -45,6 +47,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match Tokbind::parse().command {
         Command::Agent(args) => agent::run(args),
         Command::Keys(args) => keys::run(args),
+        Command::Verify(args) => verify::run(args),
     };
     failure::report(outcome)
 }

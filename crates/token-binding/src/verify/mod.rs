@@ -125,6 +125,20 @@ pub fn verify_message<B: SignatureBackend>(
     Ok(VerifiedMessage::new(provided, referred, others))
 }
 
+/// Verifies one binding by itself, for a report on a message: the key and the signature of any type of binding.
+///
+/// Says nothing about the message. Only [`verify_message`] knows whether a server accepts that.
+///
+/// # Errors
+/// [`Error::InvalidKey`], also for unknown key parameters, [`Error::BadSignature`], or [`Error::Backend`].
+pub fn verify_binding<B: SignatureBackend>(
+    backend: &B,
+    binding: &TokenBinding<'_>,
+    ekm: &Ekm,
+) -> Result<VerifiedId, Error> {
+    Claim::new(binding)?.verify(backend, ekm)
+}
+
 fn at_most_one<'m, 'a>(
     message: &'m TokenBindingMessage<'a>,
     tokenbinding_type: TokenBindingType,
@@ -145,7 +159,7 @@ fn verify_others<B: SignatureBackend>(
 ) -> Result<Vec<VerifiedOther>, Error> {
     let mut others = Vec::new();
     for binding in message.bindings().iter().filter(|binding| !binding.tokenbinding_type().is_known()) {
-        match Claim::new(binding).and_then(|claim| claim.verify(backend, ekm)) {
+        match verify_binding(backend, binding, ekm) {
             Ok(id) => others.push(VerifiedOther::new(binding.tokenbinding_type(), id)),
             Err(fault) if fault.is_internal() => return Err(fault),
             Err(_) => {}
