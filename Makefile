@@ -34,7 +34,9 @@ test: setup-test lint unit blackbox demo
 lint: setup-build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --package token-binding --package tokbind --lib --all-features --no-deps --locked --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
+	    $(CARGO) doc --package mod_token_binding --no-deps --document-private-items --locked --quiet
 
 unit: setup-build
 	$(CARGO) test --workspace --lib --bins --locked

@@ -6,6 +6,7 @@
 
 mod artefact;
 mod browser;
+mod check;
 mod configuration;
 mod faults;
 mod http2;

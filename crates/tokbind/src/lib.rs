@@ -30,6 +30,7 @@
 
 pub mod agent;
 pub mod binding;
+pub mod check;
 pub mod client;
 mod error;
 pub mod federation;

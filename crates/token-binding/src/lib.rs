@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`negotiate`] | the `token_binding` TLS extension, both sides | RFC 8472 |
 //! | [`message`], [`key`] | the Token Binding message, not yet verified | RFC 8471 section 3 |
-//! | [`verify`] | from a message to [`VerifiedMessage`](verify::VerifiedMessage) | RFC 8471 section 4.2 |
+//! | [`verify`] | from a message to [`VerifiedMessage`] | RFC 8471 section 4.2 |
 //! | [`sign`] | from private keys to a message | RFC 8471 section 4.1 |
 //! | [`header`] | header names and their base64url | RFC 8473, draft-ietf-tokbind-ttrp |
 //!
