@@ -70,7 +70,9 @@ async fn a_server_without_token_binding_fails() {
 async fn a_lenient_server_whose_page_shows_no_id_fails() {
     let server = Setup::with("TokenBindingStrict Off").start();
     let findings = findings(&server, "/page.html").await;
-    for probe in ["replay-sequential", "replay-concurrent", "invented-signature", "two-provided", "referred-only"] {
+    for probe in
+        ["replay-sequential", "replay-concurrent", "invented-signature", "two-provided", "referred-only"]
+    {
         assert!(failed(&findings, probe), "{probe}: {:?}", findings[probe]);
     }
     assert!(!failed(&findings, "duplicate-header"));
