@@ -2,6 +2,7 @@
 
 mod agent;
 mod failure;
+mod get;
 mod keys;
 mod options;
 mod output;
@@ -27,7 +28,8 @@ struct Tokbind {
 const AFTER_HELP: &str = "\
 Exit codes:
   0  done, and the answer is good
-  1  done, and the answer is bad: a message that is not acceptable, a key that does not exist, ...
+  1  done, and the answer is bad: a message that is not acceptable, a key that does not exist,
+     a response that --fail or --require-token-binding takes for a failure
   2  the command line is wrong
   3  not done: no connection, a refused certificate, an unreadable file, ...
 
@@ -38,6 +40,7 @@ Environment:
 #[derive(Subcommand)]
 enum Command {
     Agent(agent::Args),
+    Get(get::Args),
     Keys(keys::Args),
     Verify(verify::Args),
 }
@@ -46,6 +49,7 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let outcome = match Tokbind::parse().command {
         Command::Agent(args) => agent::run(args),
+        Command::Get(args) => get::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Verify(args) => verify::run(args),
     };

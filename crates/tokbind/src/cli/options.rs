@@ -1,9 +1,17 @@
 //! Options that more than one subcommand has.
 
+use std::fs;
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum, value_parser};
+use openssl::x509::X509;
+use tokbind::tls::{ConnectOptions, Offer, SslVersion};
 use tokbind::{KeyParameters, KeyStore};
+
+use super::Failure;
 
 /// Where keys are kept.
 #[derive(Args, Debug)]
@@ -28,4 +36,121 @@ pub(crate) fn key_parameters(name: &str) -> Result<KeyParameters, String> {
         let names: Vec<_> = KeyParameters::ALL_KNOWN.iter().filter_map(|known| known.name()).collect();
         format!("there are {}", names.join(", "))
     })
+}
+
+/// How to connect; for all commands that do.
+#[derive(Args, Debug)]
+pub(crate) struct ConnectArgs {
+    /// Speak this TLS version and no other [default: 1.3, or else 1.2]
+    #[arg(long, value_name = "VERSION", value_enum)]
+    tls: Option<Tls>,
+    /// Offer these key parameters, the preferred ones first: ecdsap256, rsa2048_pss, rsa2048_pkcs1.5 [default: ecdsap256]
+    ///
+    /// The server chooses one of them.
+    #[arg(long, value_name = "NAME", value_parser = key_parameters, value_delimiter = ',')]
+    key_parameters: Vec<KeyParameters>,
+    /// Do not offer Token Binding
+    #[arg(long, conflicts_with = "key_parameters")]
+    pub(crate) no_token_binding: bool,
+    /// Trust the CA certificates of this PEM file and no others
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
+    /// Take any certificate; the server may then be anybody
+    #[arg(long, short = 'k')]
+    insecure: bool,
+    /// Connect to ADDRESS for this host and port, whatever the name server says
+    #[arg(long, value_name = "HOST:PORT:ADDRESS")]
+    pub(crate) resolve: Vec<Resolve>,
+    /// Seconds that the server may take for each answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..))]
+    timeout: u64,
+}
+
+impl ConnectArgs {
+    /// The options for TLS connections.
+    pub(crate) fn options(&self) -> Result<ConnectOptions, Failure> {
+        let mut options = ConnectOptions::new()
+            .accept_any_certificate(self.insecure)
+            .timeout(Duration::from_secs(self.timeout))
+            .offer(self.offer());
+        if let Some(tls) = self.tls {
+            options = options.tls_version(match tls {
+                Tls::V1_2 => SslVersion::TLS1_2,
+                Tls::V1_3 => SslVersion::TLS1_3,
+            });
+        }
+        if let Some(path) = &self.cacert {
+            let shown = path.display();
+            let pem = fs::read(path).map_err(Failure::at(format_args!("reading {shown}")))?;
+            let certificates = X509::stack_from_pem(&pem).unwrap_or_default();
+            if certificates.is_empty() {
+                return Err(Failure::new(format!("{shown} holds no certificate in PEM")));
+            }
+            for certificate in certificates {
+                options = options.ca_certificate(certificate);
+            }
+        }
+        Ok(options)
+    }
+
+    fn offer(&self) -> Offer {
+        match &self.key_parameters[..] {
+            _ if self.no_token_binding => Offer::None,
+            [] => Offer::default(),
+            some => Offer::v1(some),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Tls {
+    #[value(name = "1.2")]
+    V1_2,
+    #[value(name = "1.3")]
+    V1_3,
+}
+
+/// `HOST:PORT:ADDRESS`, as curl takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resolve {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) address: IpAddr,
+}
+
+impl FromStr for Resolve {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.splitn(3, ':');
+        let (Some(host), Some(port), Some(address)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err("HOST:PORT:ADDRESS is expected");
+        };
+        let address = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+        Ok(Resolve {
+            host: host.to_owned(),
+            port: port.parse().map_err(|_| "the port is not a number from 0 to 65535")?,
+            address: address.parse().map_err(|_| "ADDRESS is not an IP address")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_can_be_resolved_by_hand() {
+        for (text, host, address) in [
+            ("a.example:443:127.0.0.1", "a.example", "127.0.0.1"),
+            ("a.example:443:::1", "a.example", "::1"),
+            ("a.example:443:[::1]", "a.example", "::1"),
+        ] {
+            let expected = Resolve { host: host.to_owned(), port: 443, address: address.parse().unwrap() };
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+        for wrong in ["", "a.example", "a.example:443", "a.example:x:127.0.0.1", "a.example:443:b.example"] {
+            assert!(wrong.parse::<Resolve>().is_err(), "{wrong}");
+        }
+    }
 }
