@@ -5,22 +5,28 @@
 //! Token Binding lets a TLS client prove, on each connection, that it holds a key; a server can then bind a cookie or
 //! token to that key and a stolen copy is worth nothing. This crate is the client side: negotiation in the handshake
 //! ([`tls`], RFC 8472 and draft-ietf-tokbind-tls13), the header of each request ([`binding`], RFC 8471 and 8473), and
-//! HTTP/1.1 and HTTP/2 over such a connection ([`http1`], [`http2`]).
+//! HTTP/1.1 and HTTP/2 over such a connection ([`http1`], [`http2`]). Keys are kept in [`keys`], and [`federation`] says
+//! when one server may learn of another's. [`client`] is all of it together: a web client.
 //!
 //! It is made for testing servers too. A [`tls::Connector`] can be `lenient` and offer any bytes, [`http1`] sends
 //! whatever it is given, and [`probe`] writes ClientHello messages that no TLS library would.
 //!
+//! Given a connected TLS session, this makes the header:
+//!
 //! ```no_run
 //! use tokbind::tls::{ConnectOptions, Connector};
-//! use tokbind::{KeyParameters, PrivateKey, Request, binding, http1::Http1};
+//! use tokbind::{KeyStore, Request, binding, http1::Http1};
 //!
 //! # async fn visit() -> Result<(), tokbind::Error> {
-//! let key = PrivateKey::generate(KeyParameters::ECDSAP256)?;
-//! let connection = Connector::new(&ConnectOptions::new())?.connect(("localhost", 443), "localhost").await?;
+//! let keys = KeyStore::open(None)?;
+//! let host = "www.example.com";
+//! let connection = Connector::new(&ConnectOptions::new())?.connect((host, 443), host).await?;
 //!
-//! let mut request = Request::get("localhost", "/");
-//! if connection.negotiated().is_some() {
-//!     request = request.header(binding::SEC_TOKEN_BINDING, binding::header(&connection.ekm()?, &key, None)?);
+//! let mut request = Request::get(host, "/");
+//! if let Some(negotiated) = connection.negotiated() {
+//!     let key = keys.key(host, negotiated.key_parameters)?;
+//!     let header = binding::header(&connection.ekm()?, &*key, None)?;
+//!     request = request.header(binding::SEC_TOKEN_BINDING, header);
 //! }
 //! let response = Http1::new(connection).request(&request).await?;
 //! println!("{}", response.status);

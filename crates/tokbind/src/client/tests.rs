@@ -306,6 +306,32 @@ fn only_the_web_can_be_fetched() {
 }
 
 #[tokio::test]
+async fn a_resumed_session_is_bound_anew() {
+    #[derive(Default)]
+    struct Seer(Vec<(bool, bool)>);
+    impl Trace for Seer {
+        fn sending(&mut self, sent: &Sent<'_>) {
+            self.0.push((sent.reused, sent.tls.unwrap().session_reused));
+        }
+    }
+    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        let closes = |_: &Seen| reply(200, &[("Connection", "close")], "");
+        let server = Web::tls(ServerOptions::new(version), closes).await;
+        let keys = KeyStore::ephemeral();
+        let mut client = Client::new(&options(&keys, &[&server]).http(HttpVersion::Http1)).unwrap();
+        let mut seer = Seer::default();
+        for _ in 0..3 {
+            let fetch = Fetch::get(&server.url("a.example", "/")).unwrap();
+            client.fetch(fetch, &mut seer).await.unwrap();
+        }
+        assert_eq!(seer.0, [(false, false), (false, true), (false, true)], "{version:?}");
+        let seen = server.seen();
+        assert!(seen.iter().all(|seen| seen.provided == id(&keys, "a.example")));
+        assert_ne!(seen[0].header("sec-token-binding"), seen[1].header("sec-token-binding"));
+    }
+}
+
+#[tokio::test]
 async fn a_trace_sees_what_is_sent() {
     #[derive(Default)]
     struct Seer(Vec<String>);

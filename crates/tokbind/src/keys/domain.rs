@@ -28,14 +28,18 @@ pub fn registered_domain(host: &str) -> String {
     if let Ok(address) = bare.parse::<Ipv6Addr>() {
         return IpAddr::V6(address).to_string();
     }
-    let name = match Host::parse(bare) {
-        Ok(Host::Domain(name)) => name,
-        Ok(address) => return address.to_string(),
-        // No host name, and so no URL has it. It gets a scope of its own rather than somebody else's.
-        Err(_) => return bare.to_lowercase(),
-    };
-    let name = name.strip_suffix('.').unwrap_or(&name);
-    psl::domain_str(name).unwrap_or(name).to_owned()
+    match Host::parse(bare) {
+        Ok(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(&name);
+            if name.split('.').any(str::is_empty) {
+                return bare.to_lowercase();
+            }
+            psl::domain_str(name).unwrap_or(name).to_owned()
+        }
+        Ok(address) => address.to_string(),
+        // No host name. It gets a scope of its own rather than somebody else's.
+        Err(_) => bare.to_lowercase(),
+    }
 }
 
 /// The name of a key's file: the domain, the key parameters, `.pem`. `None` when the domain is empty or too long.
@@ -86,6 +90,8 @@ fn percent_decode(encoded: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -132,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_is_no_host_shares_nothing() {
-        for odd in ["", ".", "..", "a b.example.com", "../example.com", "[::1"] {
+        for odd in ["", ".", "..", "a..example.com", "a b.example.com", "../example.com", "[::1"] {
             assert_ne!(registered_domain(odd), "example.com", "{odd:?}");
         }
     }
@@ -176,6 +182,26 @@ mod tests {
             "%FF.ecdsap256.pem",
         ] {
             assert_eq!(parse_file_name(other), None, "{other:?}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a redirect names as its host: a scope of its own, in a file of the directory.
+        #[test]
+        fn any_host_has_a_scope_and_a_safe_file(host in "\\PC{0,40}|([a-z0-9-]{0,9}[.]){0,4}(com|co[.]uk|github[.]io|[.])?") {
+            let domain = registered_domain(&host);
+            prop_assert_eq!(registered_domain(&domain), domain.clone(), "{:?}", host);
+            if let Some(name) = file_name(&domain, KeyParameters::ECDSAP256) {
+                prop_assert!(!name.starts_with('.') && !name.contains(['/', '\0']) && name.len() <= MAX_NAME);
+                prop_assert_eq!(parse_file_name(&name), Some((domain, KeyParameters::ECDSAP256)));
+            }
+        }
+
+        #[test]
+        fn any_file_name_can_be_looked_at(name in "\\PC{0,40}([.]ecdsap256[.]pem)?") {
+            if let Some((domain, key_parameters)) = parse_file_name(&name) {
+                prop_assert_eq!(file_name(&domain, key_parameters), Some(name));
+            }
         }
     }
 }

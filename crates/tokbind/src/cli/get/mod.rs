@@ -15,25 +15,28 @@ use self::report::Report;
 use super::options::{ConnectArgs, KeysOption};
 use super::{Failure, Outcome, Verdict};
 
+const EXAMPLES: &str = "\
+Examples:
+  What does a server make of us?
+    tokbind get -v https://www.example.com/
+
+  Log in, and use the session. A thief has the cookie, but not the key:
+    tokbind get -b jar -d user=me -d password=@secret.txt https://www.example.com/login
+    tokbind get -b jar https://www.example.com/account
+    tokbind get -b jar --ephemeral https://www.example.com/account
+
+  Does the server still have Token Binding?
+    tokbind get --require-token-binding -o /dev/null https://www.example.com/";
+
 /// Fetch URLs with Token Binding
 ///
 /// Each request proves the key of its host's registered domain, if the server negotiates Token Binding; redirects that
 /// ask for it reveal that key to their target (RFC 8473 section 5.3). A server that knows nothing of Token Binding, and
 /// any http URL, is fetched without.
 ///
-/// What does a server make of us?
-///
-///   tokbind get -v https://www.example.com/
-///
-/// Log in, then use the session; it works only with the same key:
-///
-///   tokbind get --cookie-jar jar.json -d user=me -d password=@secret.txt https://www.example.com/login
-///   tokbind get --cookie-jar jar.json https://www.example.com/account
-///   tokbind get --cookie-jar jar.json --ephemeral https://www.example.com/account    # a thief, with another key
-///
-/// Exits with 0 when there was a response, whatever its status is: see --fail.
+/// Exits with 0 when there was a response, whatever its status is: see --fail. A body may have up to 64 MiB.
 #[derive(clap::Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// What to fetch; one connection serves all URLs of an origin
     #[arg(required = true, value_name = "URL")]

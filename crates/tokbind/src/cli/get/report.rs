@@ -203,7 +203,24 @@ fn tell_headers(mark: &str, lines: &[(String, Vec<u8>)]) {
         if SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
             eprintln!("{mark} {name}: [{} bytes, not shown]", value.len());
         } else {
-            eprintln!("{mark} {name}: {}", String::from_utf8_lossy(value));
+            eprintln!("{mark} {name}: {}", harmless(value));
         }
+    }
+}
+
+/// The text without characters that a terminal might obey.
+fn harmless(value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value);
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_not_told_what_to_do() {
+        assert_eq!(harmless(b"text/html; charset=\xc3\xa4"), "text/html; charset=\u{e4}");
+        assert_eq!(harmless(b"\x1b[2J\xc2\x9b2J\xff\t"), "\u{fffd}[2J\u{fffd}2J\u{fffd}\u{fffd}");
     }
 }
