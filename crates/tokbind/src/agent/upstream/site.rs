@@ -10,8 +10,9 @@ use crate::tls::Session;
 
 /// HTTP/1.1 requests to one server at a time. More wait.
 const MAX_ACTIVE: usize = 256;
-/// HTTP/1.1 connections kept for later.
-const MAX_IDLE: usize = 32;
+/// HTTP/1.1 connections kept for later. As many as there can be requests: with fewer, a client that keeps all of them busy
+/// would see connections closed and made again all the time.
+const MAX_IDLE: usize = MAX_ACTIVE;
 /// How long a connection is kept that nobody uses. Servers keep theirs for about as long.
 const IDLE: Duration = Duration::from_secs(50);
 
