@@ -1,7 +1,6 @@
 //! A request from the browser to the server, and the response back.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -21,7 +20,8 @@ use super::context::Context;
 use super::headers::{self, Wishes};
 use super::origin::Origin;
 use super::page;
-use super::referred::Client;
+use super::proxy::Client;
+use super::referred::Browser;
 use super::tunnel;
 use super::upstream::{Body, Failure, Kind, Lease};
 use crate::PrivateKey;
@@ -34,13 +34,13 @@ const RETRIES: u32 = 2;
 pub(super) async fn answer_tunnelled(
     context: Arc<Context>,
     origin: Arc<Origin>,
-    client: IpAddr,
+    client: Client,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let sentence = match authority(&request) {
         _ if request.method() == Method::CONNECT => "A tunnel within the tunnel is not possible.",
         Some(authority) if Origin::new(origin.scheme, &authority).as_ref() == Some(&*origin) => {
-            return Ok(answer(&context, &origin, client, request).await);
+            return Ok(answer(&context, &origin, &client, request).await);
         }
         Some(_) => "The request is for another server than the tunnel that it came through.",
         None => "The request does not name its server, or names several.",
@@ -70,7 +70,7 @@ fn authority(request: &Request<Incoming>) -> Option<Authority> {
 pub(super) async fn answer(
     context: &Arc<Context>,
     origin: &Origin,
-    client: IpAddr,
+    client: &Client,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let method = request.method().clone();
@@ -89,27 +89,27 @@ pub(super) async fn answer(
 async fn exchange(
     context: &Arc<Context>,
     origin: &Origin,
-    client: IpAddr,
+    client: &Client,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Failure> {
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (mut parts, body) = request.into_parts();
     parts.extensions.clear();
-    let client = Client::new(client, &parts.headers);
+    let browser = Browser::new(client.address.ip(), &parts.headers);
     let wishes = headers::clean_request(&mut parts);
     let url = origin.url(parts.uri.path_and_query().map_or("/", |path| path.as_str()));
-    let referred = context.referrals.take(&client, &parts.method, &parts.headers, &url, Instant::now());
+    let referred = context.referrals.take(&browser, &parts.method, &parts.headers, &url, Instant::now());
 
     let order = Order { origin, parts, wishes, referred };
     let (mut response, lease, key) = order.send(context, Through(body).boxed_unsync()).await?;
 
     if let Some(key) = key {
         let (status, headers) = (response.status(), response.headers());
-        context.referrals.note(client, &url, status, headers, key, Instant::now());
+        context.referrals.note(browser, &url, status, headers, key, Instant::now());
     }
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS && order.wishes.upgrade.is_some();
     if upgraded {
-        join(context, on_upgrade, hyper::upgrade::on(&mut response), origin.clone());
+        join(context, on_upgrade, hyper::upgrade::on(&mut response), origin.clone(), client.clone());
     } else {
         lease.give_back();
     }
@@ -171,7 +171,7 @@ impl Order<'_> {
 }
 
 /// Connects the two ends of an upgraded connection, once the response has reached the browser.
-fn join(context: &Arc<Context>, browser: OnUpgrade, server: OnUpgrade, origin: Origin) {
+fn join(context: &Arc<Context>, browser: OnUpgrade, server: OnUpgrade, origin: Origin, client: Client) {
     let context = Arc::clone(context);
     let tasks = context.tasks.clone();
     tasks.spawn(async move {
@@ -179,6 +179,7 @@ fn join(context: &Arc<Context>, browser: OnUpgrade, server: OnUpgrade, origin: O
             Ok((browser, server)) => tunnel::join(&context, browser, server, &origin).await,
             Err(error) => tracing::debug!(%origin, %error, "not upgraded"),
         }
+        drop(client);
     });
 }
 

@@ -19,7 +19,10 @@
 //! such a site can recognise the visitor by it. `--ephemeral` keys limit that to one run of the agent.
 //!
 //! To the proxy, all programs of one address with one `User-Agent` are one client (this matters for redirects only).
-//! A server's request for a client certificate can't be answered.
+//! A server's request for a client certificate can't be answered. Interim responses (103 Early Hints) are not passed on.
+//! In a tunnel the client speaks first, within 15 seconds.
+//!
+//! The agent does not announce itself in a `Via` line, against RFC 9110 section 7.6.3: to the server it is the browser.
 //!
 //! # Whom it trusts
 //! It listens on a loopback address unless told otherwise, because whoever reaches it uses the user's keys. That
@@ -194,8 +197,8 @@ async fn accept(listener: &TcpListener, context: &Arc<Context>, permits: &Arc<Se
                 if let Err(error) = tcp.set_nodelay(true) {
                     tracing::debug!(%peer, %error, "no TCP_NODELAY");
                 }
-                let serve = proxy::serve(Arc::clone(context), tcp, peer, Arc::new(permit));
-                context.tasks.spawn(serve);
+                let client = proxy::Client::new(peer, permit);
+                context.tasks.spawn(proxy::serve(Arc::clone(context), tcp, client));
             }
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection");

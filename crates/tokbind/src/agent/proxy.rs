@@ -1,7 +1,7 @@
 //! The agent's own port: what an HTTP proxy is asked for (RFC 9110 sections 7.2 and 9.3.6).
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -17,15 +17,26 @@ use super::origin::{Origin, Scheme};
 use super::upstream::{Body, causes};
 use super::{forward, page, tunnel};
 
-/// One of the connections that clients may have at a time. A tunnel keeps it after its HTTP has ended.
-pub(super) type Permit = Arc<OwnedSemaphorePermit>;
+/// Who is served, and one of the connections that clients may have at a time: what comes of the connection, a tunnel or
+/// a WebSocket, keeps it.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) address: SocketAddr,
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl Client {
+    pub(super) fn new(address: SocketAddr, permit: OwnedSemaphorePermit) -> Self {
+        Client { address, _permit: Arc::new(permit) }
+    }
+}
 
 /// Serves a client's connection.
-pub(super) async fn serve(context: Arc<Context>, tcp: TcpStream, peer: SocketAddr, permit: Permit) {
-    let service_context = Arc::clone(&context);
+pub(super) async fn serve(context: Arc<Context>, tcp: TcpStream, client: Client) {
+    let (service_context, peer) = (Arc::clone(&context), client.address);
     let service = service_fn(move |request| {
-        let (context, permit) = (Arc::clone(&service_context), Arc::clone(&permit));
-        async move { Ok::<_, Infallible>(answer(context, request, peer.ip(), permit).await) }
+        let (context, client) = (Arc::clone(&service_context), client.clone());
+        async move { Ok::<_, Infallible>(answer(context, request, client).await) }
     });
     let connection = http1::Builder::new()
         .auto_date_header(false)
@@ -50,17 +61,12 @@ pub(super) async fn serve(context: Arc<Context>, tcp: TcpStream, peer: SocketAdd
     }
 }
 
-async fn answer(
-    context: Arc<Context>,
-    request: Request<Incoming>,
-    client: IpAddr,
-    permit: Permit,
-) -> Response<Body> {
+async fn answer(context: Arc<Context>, request: Request<Incoming>, client: Client) -> Response<Body> {
     if request.method() == Method::CONNECT {
-        return connect(context, request, client, permit).await;
+        return connect(context, request, client).await;
     }
     match target(request.uri()) {
-        Ok(origin) => forward::answer(&context, &origin, client, request).await,
+        Ok(origin) => forward::answer(&context, &origin, &client, request).await,
         Err(sentence) => {
             tracing::info!(method = %request.method(), sentence, "refused");
             page::page(StatusCode::BAD_REQUEST, "This is a proxy", sentence)
@@ -81,12 +87,7 @@ fn target(uri: &Uri) -> Result<Origin, &'static str> {
     }
 }
 
-async fn connect(
-    context: Arc<Context>,
-    mut request: Request<Incoming>,
-    client: IpAddr,
-    permit: Permit,
-) -> Response<Body> {
+async fn connect(context: Arc<Context>, mut request: Request<Incoming>, client: Client) -> Response<Body> {
     // CONNECT has no default port.
     let authority = request.uri().authority().filter(|authority| authority.port().is_some());
     let Some(origin) = authority.and_then(|authority| Origin::new(Scheme::Https, authority)) else {
@@ -96,17 +97,14 @@ async fn connect(
     let on_upgrade = hyper::upgrade::on(&mut request);
     let tasks = context.tasks.clone();
     if context.only.includes(&origin.host) {
-        tasks.spawn(async move {
-            tunnel::intercept(context, on_upgrade, origin, client).await;
-            drop(permit);
-        });
+        tasks.spawn(tunnel::intercept(context, on_upgrade, origin, client));
         return Response::new(page::empty());
     }
     match context.upstream.dial(&origin).await {
         Ok(server) => {
             tasks.spawn(async move {
                 tunnel::blind(context, on_upgrade, server, origin).await;
-                drop(permit);
+                drop(client);
             });
             Response::new(page::empty())
         }

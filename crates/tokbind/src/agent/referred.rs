@@ -1,8 +1,8 @@
 //! Referred bindings across redirects (RFC 8473 section 5.3).
 //!
 //! A browser follows a redirect by itself, so the agent sees the redirect and then a request that may or may not be
-//! its consequence. It takes the next request of the same client for exactly the redirect's URL as that consequence,
-//! once and within a short time. A client is an address and a `User-Agent`: a proxy can't tell more.
+//! its consequence. It takes the next request of the same browser for exactly the redirect's URL as that consequence,
+//! once and within a short time. A browser is an address and a `User-Agent`: a proxy can't tell more.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -23,14 +23,14 @@ const LIFETIME: Duration = Duration::from_secs(30);
 
 /// Who follows a redirect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Client {
+pub(super) struct Browser {
     address: IpAddr,
     user_agent: Option<HeaderValue>,
 }
 
-impl Client {
+impl Browser {
     pub(super) fn new(address: IpAddr, headers: &HeaderMap) -> Self {
-        Client { address, user_agent: headers.get(USER_AGENT).cloned() }
+        Browser { address, user_agent: headers.get(USER_AGENT).cloned() }
     }
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Referrals {
 }
 
 struct Referral {
-    client: Client,
+    browser: Browser,
     target: Url,
     key: Arc<PrivateKey>,
     until: Instant,
@@ -53,7 +53,7 @@ impl Referrals {
     /// `key` is what the provided binding of the request was made with; there must have been one.
     pub(super) fn note(
         &self,
-        client: Client,
+        browser: Browser,
         request: &str,
         status: StatusCode,
         response: &HeaderMap,
@@ -62,17 +62,17 @@ impl Referrals {
     ) {
         let Some(target) = target(request, status, response) else { return };
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.retain(|known| known.until > now && !(known.client == client && known.target == target));
+        pending.retain(|known| known.until > now && !(known.browser == browser && known.target == target));
         if pending.len() >= MAX_PENDING {
             pending.pop_front();
         }
-        pending.push_back(Referral { client, target, key, until: now + LIFETIME });
+        pending.push_back(Referral { browser, target, key, until: now + LIFETIME });
     }
 
     /// The key to refer to in this request. It is given out once.
     pub(super) fn take(
         &self,
-        client: &Client,
+        browser: &Browser,
         method: &Method,
         headers: &HeaderMap,
         url: &str,
@@ -88,7 +88,7 @@ impl Referrals {
             return None;
         }
         let url = Url::parse(url).ok()?;
-        let found = pending.iter().position(|known| known.client == *client && known.target == url)?;
+        let found = pending.iter().position(|known| known.browser == *browser && known.target == url)?;
         pending.remove(found).map(|referral| referral.key)
     }
 
@@ -98,7 +98,7 @@ impl Referrals {
     }
 }
 
-/// Where the response sends the client with its key, if it does.
+/// Where the response sends the browser with its key, if it does.
 fn target(request: &str, status: StatusCode, response: &HeaderMap) -> Option<Url> {
     // Noted only when there was a provided binding.
     let asked = response.get_all(INCLUDE_REFERRED_TOKEN_BINDING_ID);

@@ -27,18 +27,18 @@ fn redirect(location: &str) -> HeaderMap {
     headers(&[("location", location), ("include-referred-token-binding-id", "true")])
 }
 
-fn client(user_agent: &str) -> Client {
-    Client::new(IpAddr::from([127, 0, 0, 1]), &headers(&[("user-agent", user_agent)]))
+fn browser(user_agent: &str) -> Browser {
+    Browser::new(IpAddr::from([127, 0, 0, 1]), &headers(&[("user-agent", user_agent)]))
 }
 
 impl Scene {
     fn note(&self, status: u16, response: &HeaderMap) {
         let status = StatusCode::from_u16(status).unwrap();
-        self.referrals.note(client("a"), RP, status, response, Arc::clone(&self.key), self.now);
+        self.referrals.note(browser("a"), RP, status, response, Arc::clone(&self.key), self.now);
     }
 
     fn take(&self, who: &str, url: &str) -> bool {
-        let taken = self.referrals.take(&client(who), &Method::GET, &HeaderMap::new(), url, self.now);
+        let taken = self.referrals.take(&browser(who), &Method::GET, &HeaderMap::new(), url, self.now);
         taken.is_some_and(|key| Arc::ptr_eq(&key, &self.key))
     }
 }
@@ -107,7 +107,7 @@ fn a_preflight_does_not_count() {
     let scene = scene();
     scene.note(307, &redirect(IDP));
     let preflight = headers(&[("access-control-request-method", "POST")]);
-    let taken = scene.referrals.take(&client("a"), &Method::OPTIONS, &preflight, IDP, scene.now);
+    let taken = scene.referrals.take(&browser("a"), &Method::OPTIONS, &preflight, IDP, scene.now);
     assert!(taken.is_none());
     assert!(scene.take("a", IDP));
 }
@@ -132,7 +132,7 @@ fn they_are_forgotten_and_there_are_not_many() {
 fn of_two_redirects_to_one_place_the_later_counts() {
     let scene = scene();
     let other = Arc::new(PrivateKey::generate(KeyParameters::ECDSAP256).unwrap());
-    scene.referrals.note(client("a"), RP, StatusCode::FOUND, &redirect(IDP), other, scene.now);
+    scene.referrals.note(browser("a"), RP, StatusCode::FOUND, &redirect(IDP), other, scene.now);
     scene.note(302, &redirect(IDP));
     assert_eq!(scene.referrals.len(), 1);
     assert!(scene.take("a", IDP));

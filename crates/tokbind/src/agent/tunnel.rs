@@ -1,6 +1,5 @@
 //! What comes after `CONNECT`: TLS that the agent answers in the server's name, or bytes that it only passes on.
 
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use tokio::net::TcpStream;
 use super::context::Context;
 use super::forward;
 use super::origin::Origin;
+use super::proxy::Client;
 
 /// How long a client may take from `CONNECT` to the end of its TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(15);
@@ -31,16 +31,19 @@ const TLS_HANDSHAKE: u8 = 22;
 type Plain = BufReader<TokioIo<Upgraded>>;
 
 /// Serves a tunnel to a server that gets Token Binding.
-pub(super) async fn intercept(context: Arc<Context>, on_upgrade: OnUpgrade, origin: Origin, client: IpAddr) {
+pub(super) async fn intercept(context: Arc<Context>, on_upgrade: OnUpgrade, origin: Origin, client: Client) {
     let upgraded = match on_upgrade.await {
         Ok(upgraded) => upgraded,
         Err(error) => return tracing::debug!(%origin, %error, "no tunnel"),
     };
     let mut stream = BufReader::new(TokioIo::new(upgraded));
     // WebSocket without TLS, for one, comes through tunnels too.
-    let first = match tokio::time::timeout(HANDSHAKE, stream.fill_buf()).await {
-        Ok(Ok(bytes)) => bytes.first().copied(),
-        Ok(Err(_)) | Err(_) => None,
+    let first = tokio::select! {
+        filled = tokio::time::timeout(HANDSHAKE, stream.fill_buf()) => match filled {
+            Ok(Ok(bytes)) => bytes.first().copied(),
+            Ok(Err(_)) | Err(_) => None,
+        },
+        () = context.drain.cancelled() => None,
     };
     match first {
         Some(TLS_HANDSHAKE) => terminate(&context, stream, origin, client).await,
@@ -53,7 +56,7 @@ pub(super) async fn intercept(context: Arc<Context>, on_upgrade: OnUpgrade, orig
 }
 
 /// Answers TLS in the server's name and serves the requests.
-async fn terminate(context: &Arc<Context>, stream: Plain, origin: Origin, client: IpAddr) {
+async fn terminate(context: &Arc<Context>, stream: Plain, origin: Origin, client: Client) {
     let ssl = match context.leaves.ssl(&origin.host) {
         Ok(ssl) => ssl,
         Err(error) => return tracing::error!(%origin, %error, "no certificate"),
@@ -62,7 +65,9 @@ async fn terminate(context: &Arc<Context>, stream: Plain, origin: Origin, client
         Ok(tls) => tls,
         Err(error) => return tracing::error!(%origin, %error, "no TLS"),
     };
-    match tokio::time::timeout(HANDSHAKE, Pin::new(&mut tls).accept()).await {
+    let handshake = tokio::time::timeout(HANDSHAKE, Pin::new(&mut tls).accept());
+    let Some(handshake) = context.cut.run_until_cancelled(handshake).await else { return };
+    match handshake {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             return tracing::info!(
@@ -92,7 +97,8 @@ async fn terminate(context: &Arc<Context>, stream: Plain, origin: Origin, client
     let service = service_fn({
         let origin = Arc::clone(&origin);
         move |request| {
-            let (context, origin) = (Arc::clone(&service_context), Arc::clone(&origin));
+            let (context, origin, client) =
+                (Arc::clone(&service_context), Arc::clone(&origin), client.clone());
             forward::answer_tunnelled(context, origin, client, request)
         }
     });

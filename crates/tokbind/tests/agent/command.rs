@@ -154,11 +154,12 @@ async fn ephemeral_keys_leave_nothing_behind() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let home = tempfile::tempdir().unwrap();
-    let agent = start(home.path(), &["--drain", "1000"]);
+    let agent = start(home.path(), &["--drain", "1000", "--only", "nothing.test"]);
     // A tunnel that nobody says anything on.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let tunnel = std::net::TcpStream::connect(agent.address).unwrap();
-    std::io::Write::write_all(&mut &tunnel, b"CONNECT rp.test:443 HTTP/1.1\r\nHost: rp.test:443\r\n\r\n")
-        .unwrap();
+    let request = format!("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n\r\n", silent.local_addr().unwrap());
+    std::io::Write::write_all(&mut &tunnel, request.as_bytes()).unwrap();
     let mut status = [0; 12];
     std::io::Read::read_exact(&mut &tunnel, &mut status).unwrap();
     assert_eq!(&status, b"HTTP/1.1 200");

@@ -1,8 +1,11 @@
 //! What a client can't do to the agent.
 
+use futures_util::{SinkExt, StreamExt};
 use tokbind::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Scene, Site, exchange};
 
@@ -66,4 +69,24 @@ async fn more_connections_than_allowed_wait() {
     drop(first);
     assert!(second.await.unwrap().starts_with("HTTP/1.1 400 "));
     assert_eq!(third.read_u8().await.unwrap(), b'H');
+}
+
+#[tokio::test]
+async fn a_websocket_counts_as_a_connection() {
+    let site = Site::usual().await;
+    let scene = Scene::with(&[("rp.test", &site)], |options| options.max_connections = 1).await;
+    let tls = scene.browser().tls("rp.test", false).await.unwrap();
+    let (mut socket, _) = client_async("wss://rp.test/websocket", tls).await.unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let mut second = TcpStream::connect(scene.agent).await.unwrap();
+    second.write_all(request.as_bytes()).await.unwrap();
+    for number in 0..20 {
+        // The agent is alive, and has had the time to answer the other one too.
+        let message = Message::text(number.to_string());
+        socket.send(message.clone()).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), message);
+        assert_eq!(second.try_read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+    drop(socket);
+    assert_eq!(second.read_u8().await.unwrap(), b'H');
 }

@@ -40,6 +40,16 @@ async fn what_is_under_way_is_finished_and_nothing_new_begins() {
 }
 
 #[tokio::test]
+async fn a_tunnel_that_nobody_uses_is_no_reason_to_wait() {
+    let scene = Scene::with(&[], |options| options.drain = Duration::from_secs(600)).await;
+    let mut tunnel = scene.browser().try_tunnel("rp.test:443").await.unwrap();
+    scene.stop();
+    assert_eq!(tunnel.read(&mut [0]).await.unwrap(), 0);
+    let ended = tokio::time::timeout(Duration::from_secs(10), scene.ended());
+    assert_eq!(ended.await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn who_takes_too_long_is_cut() {
     let site = Site::usual().await;
     let scene = Scene::with(&[("rp.test", &site)], |options| options.drain = Duration::from_millis(50)).await;
