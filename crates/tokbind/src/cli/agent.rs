@@ -25,15 +25,9 @@ use super::{Failure, Outcome, Verdict};
 /// makes on first use, and talks to the servers itself: it verifies their certificates, negotiates Token Binding and
 /// adds the Sec-Token-Binding header to each request. Sites without Token Binding work as before.
 ///
-/// In five minutes:
-///
-///   tokbind agent ca > tokbind-ca.pem    # and trust it as this command says
-///   tokbind agent &
-///   chromium --proxy-server=http://127.0.0.1:8473
-///
 /// Requests that a browser sends without credentials carry the site's key too: a proxy can't tell them apart.
 #[derive(clap::Args, Debug)]
-#[command(args_conflicts_with_subcommands = true, verbatim_doc_comment)]
+#[command(after_long_help = AFTER_HELP)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -85,6 +79,14 @@ pub(crate) struct Args {
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
 }
+
+const AFTER_HELP: &str = "\
+In five minutes:
+  tokbind agent ca > tokbind-ca.pem    # and trust it as this command says
+  tokbind agent &
+  chromium --proxy-server=http://127.0.0.1:8473
+
+SIGTERM and SIGINT end the agent, with exit code 0, when what is under way is finished; a second one ends it at once.";
 
 #[derive(Subcommand, Debug)]
 enum Command {

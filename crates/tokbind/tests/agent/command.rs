@@ -64,6 +64,12 @@ fn the_certificate_is_printed_and_its_key_is_not() {
     assert_eq!(mode(&directory), 0o700);
     assert_eq!(mode(&directory.join("ca.pem")), 0o600);
     assert_eq!(ca(home.path()).stdout, output.stdout);
+
+    let elsewhere = home.path().join("elsewhere");
+    let elsewhere = elsewhere.to_str().unwrap();
+    let before = tokbind(home.path()).args(["--ca-dir", elsewhere, "ca"]).output().unwrap().stdout;
+    let after = tokbind(home.path()).args(["ca", "--ca-dir", elsewhere]).output().unwrap().stdout;
+    assert!(X509::from_pem(&before).is_ok() && before == after && before != output.stdout);
 }
 
 #[test]
