@@ -45,7 +45,9 @@ unit: setup-build
 
 blackbox: setup-test build
 	$(CARGO) build --locked --package mod_token_binding --features fault-injection --target-dir target/faulty
+	$(CARGO) build --locked --package tokbind
 	TOKEN_BINDING_MODULE=$(abspath $(MODULE)) TOKEN_BINDING_FAULTY_MODULE=$(abspath $(FAULTY)) \
+	TOKBIND=$(abspath target/debug/tokbind) \
 	    $(CARGO) test --package mod_token_binding --test blackbox --locked -- --test-threads=4
 
 # Debian keeps LoadModule and settings in mods-available; httpd from source has no such place, and gets extra/ instead.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tokbind::check::{self, Target, Verdict};
+use tokbind::Target;
+use tokbind::check::{self, Verdict};
 use tokbind::tls::ConnectOptions;
 
 use crate::support::httpd::HOST;

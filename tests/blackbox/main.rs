@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, unreachable_pub)]
 
+mod agent;
 mod artefact;
+mod bench;
 mod browser;
 mod check;
 mod configuration;

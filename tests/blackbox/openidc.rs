@@ -9,6 +9,7 @@ use tokbind::{Request, binding};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
+use crate::support::agent::Agent;
 use crate::support::browser::Browser;
 use crate::support::client::{connect, http1, http2, unbound};
 use crate::support::httpd::{HOST, PATIENCE, free_port};
@@ -65,9 +66,12 @@ fn relying_party(provider: &Provider, with_module: bool, policy: &str) -> Httpd 
     setup.start()
 }
 
-/// Logs alice in with a browser, and gives the session's cookie as a thief would copy it.
+/// Logs alice in with Chromium 69, and gives the session's cookie as a thief would copy it.
 async fn login(server: &Httpd) -> (Browser, String) {
-    let browser = Browser::start().await;
+    login_with(Browser::start().await, server).await
+}
+
+async fn login_with(browser: Browser, server: &Httpd) -> (Browser, String) {
     let mut page = browser.page().await;
     let url = format!("https://{HOST}:{}/app/env.cgi", server.port());
     assert_eq!(page.go(&url).await, 200, "the provider's form: {}", server.log());
@@ -137,6 +141,24 @@ async fn without_the_module_the_theft_succeeds() {
     let page = plain.request(&with_cookie(Request::get(HOST, PROTECTED), &cookie)).await.unwrap();
     assert!(is_inside(&page), "{}", page.text());
     assert!(curl(&server, &cookie).await.contains("OIDC_CLAIM_sub=alice"));
+}
+
+/// Today's Chromium has no Token Binding; behind the agent, its session is bound all the same.
+#[tokio::test]
+async fn a_cookie_stolen_from_todays_chromium_behind_the_agent_is_refused() {
+    let provider = Provider::start().await;
+    let mut server = relying_party(&provider, true, "optional");
+    server.announce("auth_openidc:error");
+    let agent = Agent::start(&server).await;
+    let (_browser, cookie) = login_with(agent.browser().await, &server).await;
+
+    let mut plain = Http1::new(connect(&server, &unbound()).await);
+    let page = plain.request(&with_cookie(Request::get(HOST, PROTECTED), &cookie)).await.unwrap();
+    assert!(!is_inside(&page), "without Token Binding: {}", page.text());
+    let mut one = http1(&server).await;
+    let ekm = one.get_ref().ekm().unwrap();
+    let page = one.request(&with_cookie(Visitor::new().get(&ekm, PROTECTED), &cookie)).await.unwrap();
+    assert!(!is_inside(&page), "with a key of the thief's own: {}", page.text());
 }
 
 /// A message that the thief overheard as well does not help on another connection.

@@ -35,6 +35,7 @@
 //! ```
 
 pub mod agent;
+pub mod bench;
 pub mod binding;
 pub mod check;
 pub mod client;
@@ -45,6 +46,7 @@ pub mod http2;
 pub mod keys;
 mod message;
 pub mod probe;
+mod target;
 mod timeout;
 pub mod tls;
 
@@ -56,5 +58,6 @@ mod testing_web;
 pub use error::{Error, Result};
 pub use keys::KeyStore;
 pub use message::{Pushed, Request, Response};
+pub use target::Target;
 pub use token_binding::sign::openssl::PrivateKey;
 pub use token_binding::{Ekm, KeyParameters, Negotiated, ProtocolVersion, TokenBindingType};

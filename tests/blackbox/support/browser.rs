@@ -1,5 +1,6 @@
-//! A headless Chromium 69, driven through its DevTools port.
+//! A headless Chromium, driven through its DevTools port: version 69, or today's behind a proxy.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -31,21 +32,51 @@ pub struct Page {
 }
 
 impl Browser {
-    /// Starts the browser. Every host name leads to this machine; certificates are taken as they are.
+    /// Starts Chromium 69, which speaks Token Binding itself. Every host name leads to this machine; certificates are
+    /// taken as they are.
     pub async fn start() -> Self {
-        let profile = tempfile::Builder::new().prefix("tb-chromium-").tempdir().unwrap();
-        let mut process = Command::new(setup::chromium_69())
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--single-process"])
-            .args(["--enable-features=token-binding,NetworkService", "--ignore-certificate-errors"])
-            .args(["--host-resolver-rules=MAP * 127.0.0.1", "--remote-debugging-port=0"])
-            .arg(format!("--user-data-dir={}", profile.path().display()))
+        let profile = profile();
+        let mut command = Command::new(setup::chromium_69());
+        command
+            .args(["--single-process", "--enable-features=token-binding,NetworkService"])
+            .args(["--ignore-certificate-errors", "--host-resolver-rules=MAP * 127.0.0.1"]);
+        Self::run(command, profile).await
+    }
+
+    /// Starts today's Chromium, which does not, with a proxy that does it instead, and with trust in one more
+    /// certificate authority. Its trust store is the user's: the profile serves as home.
+    pub async fn with_proxy(proxy: u16, authority: &Path) -> Self {
+        let profile = profile();
+        let store = profile.path().join(".pki/nssdb");
+        std::fs::create_dir_all(&store).unwrap();
+        let store = format!("sql:{}", store.display());
+        let trusted = Command::new("certutil")
+            .args(["-d", &store, "-A", "-t", "C,,", "-n", "tokbind agent", "-i"])
+            .arg(authority)
+            .output()
+            .await
+            .expect("certutil can be run");
+        assert!(trusted.status.success(), "{}", String::from_utf8_lossy(&trusted.stderr));
+        let mut command = Command::new(setup::chromium());
+        command
+            .env("HOME", profile.path())
+            .args(["--no-first-run", "--disable-quic", "--disable-sync", "--disable-component-update"])
+            .args(["--disable-background-networking", "--disable-dev-shm-usage"])
+            .arg(format!("--proxy-server=http://127.0.0.1:{proxy}"));
+        Self::run(command, profile).await
+    }
+
+    async fn run(mut command: Command, profile: TempDir) -> Self {
+        let mut process = command
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"])
+            .arg(format!("--user-data-dir={}", profile.path().join("user").display()))
             .arg("about:blank")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .expect("Chromium 69 can be run");
+            .expect("Chromium can be run");
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let devtools = timeout(PATIENCE, async {
             while let Some(line) = lines.next_line().await.unwrap() {
@@ -62,19 +93,24 @@ impl Browser {
         Self { _process: process, devtools, _profile: profile }
     }
 
-    /// Opens a tab.
+    /// The tab that it has started with.
     pub async fn page(&self) -> Page {
         let stream = TcpStream::connect(&self.devtools).await.unwrap();
-        let request = tokbind::Request::get(&self.devtools, "/json/new?about:blank");
+        let request = tokbind::Request::get(&self.devtools, "/json/list");
         let response = tokbind::http1::Http1::over(stream).request(&request).await.unwrap();
-        let target: Value = serde_json::from_slice(&response.body).unwrap();
-        let url = target["webSocketDebuggerUrl"].as_str().unwrap();
+        let targets: Value = serde_json::from_slice(&response.body).unwrap();
+        let page = targets.as_array().unwrap().iter().find(|target| target["type"] == "page").unwrap();
+        let url = page["webSocketDebuggerUrl"].as_str().unwrap();
         let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
         let mut page = Page { socket, last_id: 0, events: Vec::new() };
         page.command("Page.enable", json!({})).await;
         page.command("Network.enable", json!({})).await;
         page
     }
+}
+
+fn profile() -> TempDir {
+    tempfile::Builder::new().prefix("tb-chromium-").tempdir().unwrap()
 }
 
 impl Page {
@@ -121,7 +157,7 @@ impl Page {
     pub async fn go(&mut self, url: &str) -> u16 {
         self.events.clear();
         let result = self.command("Page.navigate", json!({ "url": url })).await;
-        assert!(result.get("errorText").is_none(), "{url}: {result}");
+        assert!(result.get("errorText").is_none_or(|text| text == ""), "{url}: {result}");
         self.loaded().await
     }
 

@@ -1,5 +1,6 @@
 //! What the black-box tests share: a private httpd, a client's key on a connection, a browser.
 
+pub mod agent;
 pub mod browser;
 pub mod client;
 pub mod httpd;

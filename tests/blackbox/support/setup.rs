@@ -24,6 +24,16 @@ pub fn chromium_69() -> PathBuf {
     existing(root().join("target/setup/chromium-69"))
 }
 
+/// Today's Chromium.
+pub fn chromium() -> PathBuf {
+    existing("/usr/bin/chromium".into())
+}
+
+/// The command `tokbind`.
+pub fn tokbind() -> PathBuf {
+    named("TOKBIND", "target/debug/tokbind")
+}
+
 /// This repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

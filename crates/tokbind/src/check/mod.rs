@@ -6,7 +6,7 @@
 //! right as well, but only a page that shows the ID can tell that from one that has accepted it.
 //!
 //! ```no_run
-//! use tokbind::check::{self, Target};
+//! use tokbind::{Target, check};
 //! use tokbind::tls::ConnectOptions;
 //!
 //! # async fn ask() -> tokbind::Result<()> {
@@ -25,10 +25,9 @@ mod subject;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::Result;
+use crate::{Result, Target};
 
 use subject::Subject;
-pub use subject::Target;
 
 /// What one probe has found.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,66 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::Uri;
-use openssl::ssl::SslVersion;
-use tokio::net::lookup_host;
-
 use super::Seen;
 use crate::binding::Signer as _;
 use crate::error::{Error, Result};
 use crate::http1::Http1;
 use crate::message::{Request, Response};
+use crate::target::Target;
 use crate::tls::{ConnectOptions, Connector, Offer, ServerName, TlsConnection};
 use crate::{KeyParameters, PrivateKey, binding};
-
-/// A page of a server.
-#[derive(Clone, Debug)]
-pub struct Target {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) path: String,
-    options: ConnectOptions,
-    address: Option<IpAddr>,
-}
-
-impl Target {
-    /// A page. It should be one that anybody can see, and at best one that shows the visitor's Token Binding ID.
-    ///
-    /// # Errors
-    /// [`Error::Url`] when it is not an https URL.
-    pub fn new(url: &str, options: ConnectOptions) -> Result<Self> {
-        let wrong = |problem: &str| Error::url(url, problem);
-        let uri: Uri = url.parse().map_err(|_| wrong("it is not a URL"))?;
-        if uri.scheme_str() != Some("https") {
-            return Err(wrong("Token Binding needs https"));
-        }
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| wrong("it has no host"))?;
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        Ok(Target {
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port: uri.port_u16().unwrap_or(443),
-            path: path.to_owned(),
-            options,
-            address: None,
-        })
-    }
-
-    /// Connects to this address, whatever the name server says.
-    #[must_use]
-    pub fn resolve(mut self, address: IpAddr) -> Self {
-        self.address = Some(address);
-        self
-    }
-
-    async fn address(&self) -> Result<SocketAddr> {
-        if let Some(address) = self.address {
-            return Ok(SocketAddr::new(address, self.port));
-        }
-        let failed = |source| Error::Io { doing: "looking up the host", source };
-        let mut found = lookup_host((self.host.as_str(), self.port)).await.map_err(failed)?;
-        found.next().ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))
-    }
-}
+use openssl::ssl::SslVersion;
 
 /// The server, as a first visit has shown it.
 pub(super) struct Subject {
@@ -124,11 +73,7 @@ impl Subject {
     }
 
     pub(super) fn request(&self) -> Request {
-        let host = match &self.target {
-            Target { host, port: 443, .. } => host.clone(),
-            Target { host, port, .. } => format!("{host}:{port}"),
-        };
-        Request::get(&host, &self.target.path)
+        self.target.request()
     }
 
     /// The host by which the probes without a TLS library ask for this server.

@@ -1,6 +1,8 @@
 //! The command line: one file per subcommand, each with its `Args` and a `run` that says how it went.
 
 mod agent;
+mod bench;
+mod check;
 mod failure;
 mod get;
 mod keys;
@@ -40,6 +42,8 @@ Environment:
 #[derive(Subcommand)]
 enum Command {
     Agent(agent::Args),
+    Bench(bench::Args),
+    Check(check::Args),
     Get(get::Args),
     Keys(keys::Args),
     Verify(verify::Args),
@@ -49,6 +53,8 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let outcome = match Tokbind::parse().command {
         Command::Agent(args) => agent::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Check(args) => check::run(args),
         Command::Get(args) => get::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Verify(args) => verify::run(args),

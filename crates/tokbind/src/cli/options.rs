@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, value_parser};
 use openssl::x509::X509;
 use tokbind::tls::{ConnectOptions, Offer, SslVersion};
-use tokbind::{KeyParameters, KeyStore};
+use tokbind::{KeyParameters, KeyStore, Target};
 
 use super::Failure;
 
@@ -38,20 +38,9 @@ pub(crate) fn key_parameters(name: &str) -> Result<KeyParameters, String> {
     })
 }
 
-/// How to connect; for all commands that do.
+/// Which server to connect to, and whether to trust it; for all commands that connect.
 #[derive(Args, Debug)]
-pub(crate) struct ConnectArgs {
-    /// Speak this TLS version and no other [default: 1.3, or else 1.2]
-    #[arg(long, value_name = "VERSION", value_enum)]
-    tls: Option<Tls>,
-    /// Offer these key parameters, the preferred ones first: ecdsap256, rsa2048_pss, rsa2048_pkcs1.5 [default: ecdsap256]
-    ///
-    /// The server chooses one of them.
-    #[arg(long, value_name = "NAME", value_parser = key_parameters, value_delimiter = ',')]
-    key_parameters: Vec<KeyParameters>,
-    /// Do not offer Token Binding
-    #[arg(long, conflicts_with = "key_parameters")]
-    pub(crate) no_token_binding: bool,
+pub(crate) struct ServerArgs {
     /// Trust the CA certificates of this PEM file and no others
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
@@ -66,19 +55,12 @@ pub(crate) struct ConnectArgs {
     timeout: u64,
 }
 
-impl ConnectArgs {
+impl ServerArgs {
     /// The options for TLS connections.
     pub(crate) fn options(&self) -> Result<ConnectOptions, Failure> {
         let mut options = ConnectOptions::new()
             .accept_any_certificate(self.insecure)
-            .timeout(Duration::from_secs(self.timeout))
-            .offer(self.offer());
-        if let Some(tls) = self.tls {
-            options = options.tls_version(match tls {
-                Tls::V1_2 => SslVersion::TLS1_2,
-                Tls::V1_3 => SslVersion::TLS1_3,
-            });
-        }
+            .timeout(Duration::from_secs(self.timeout));
         if let Some(path) = &self.cacert {
             let shown = path.display();
             let pem = fs::read(path).map_err(Failure::at(format_args!("reading {shown}")))?;
@@ -91,6 +73,48 @@ impl ConnectArgs {
             }
         }
         Ok(options)
+    }
+
+    /// A page of the server, at the address that the command line names for it.
+    pub(crate) fn target(&self, url: &str, options: ConnectOptions) -> Result<Target, Failure> {
+        let target = Target::new(url, options)?;
+        let named = |resolve: &&Resolve| {
+            resolve.host.eq_ignore_ascii_case(target.host()) && resolve.port == target.port()
+        };
+        Ok(match self.resolve.iter().find(named) {
+            Some(resolve) => target.clone().resolve(resolve.address),
+            None => target,
+        })
+    }
+}
+
+/// How to connect and what to offer, for commands that are a client like any other.
+#[derive(Args, Debug)]
+pub(crate) struct ConnectArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Speak this TLS version and no other [default: 1.3, or else 1.2]
+    #[arg(long, value_name = "VERSION", value_enum)]
+    tls: Option<Tls>,
+    /// Offer these key parameters, the preferred ones first: ecdsap256, rsa2048_pss, rsa2048_pkcs1.5 [default: ecdsap256]
+    ///
+    /// The server chooses one of them.
+    #[arg(long, value_name = "NAME", value_parser = key_parameters, value_delimiter = ',')]
+    key_parameters: Vec<KeyParameters>,
+    /// Do not offer Token Binding
+    #[arg(long, conflicts_with = "key_parameters")]
+    pub(crate) no_token_binding: bool,
+}
+
+impl ConnectArgs {
+    /// The options for TLS connections.
+    pub(crate) fn options(&self) -> Result<ConnectOptions, Failure> {
+        let options = self.server.options()?.offer(self.offer());
+        Ok(match self.tls {
+            Some(Tls::V1_2) => options.tls_version(SslVersion::TLS1_2),
+            Some(Tls::V1_3) => options.tls_version(SslVersion::TLS1_3),
+            None => options,
+        })
     }
 
     fn offer(&self) -> Offer {

@@ -23,7 +23,7 @@ pub enum HttpVersion {
 
 impl HttpVersion {
     /// The protocols to offer by ALPN.
-    pub(super) fn alpn(self) -> &'static [&'static str] {
+    pub(crate) fn alpn(self) -> &'static [&'static str] {
         match self {
             HttpVersion::Any => &["h2", "http/1.1"],
             HttpVersion::Http1 => &["http/1.1"],

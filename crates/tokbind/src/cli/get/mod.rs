@@ -154,7 +154,7 @@ impl Args {
                 Some(Http::V1) => HttpVersion::Http1,
                 Some(Http::V2) => HttpVersion::Http2,
             });
-        for resolve in &self.connect.resolve {
+        for resolve in &self.connect.server.resolve {
             options = options.resolve(&resolve.host, resolve.port, resolve.address);
         }
         let mut client = Client::new(&options)?;
