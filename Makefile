@@ -25,6 +25,7 @@ build: setup-build
 	$(CARGO) build --release --locked --package mod_token_binding
 
 demo: setup-test build
+	$(CARGO) build --locked --package tokbind
 	$(CARGO) build --locked --package mod_token_binding --example demo
 	target/debug/examples/demo $(if $(KEEP),--keep)
 

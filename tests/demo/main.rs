@@ -1,4 +1,5 @@
-//! `make demo`: a private httpd with the module, and its main job on real requests, step by step.
+//! `make demo`: a private httpd with the module, and its main job on real requests, step by step. The visits are those of
+//! `tokbind get` and curl, so that each can be repeated by hand.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, unreachable_pub)]
 #![allow(
@@ -13,73 +14,61 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use tokbind::http1::Http1;
-use tokbind::{Request, Response, binding};
-
-use support::client::{connect, http1, options, unbound};
 use support::httpd::HOST;
-use support::{Httpd, Setup, Visitor};
+use support::{Httpd, Setup, setup};
 
-const COOKIE: &str = "Cookie";
-
-#[tokio::main]
-async fn main() {
+fn main() {
     let keep = std::env::args().any(|argument| argument == "--keep");
     let server = start();
     println!("A private httpd with mod_token_binding listens on 127.0.0.1:{}.", server.port());
     println!("Its error log begins: {}\n", after_tag(&server.line("TB001")));
 
-    let alice = Visitor::new();
     println!("1. Alice's client makes a key and visits. On this TLS connection it proves to hold the key:");
-    let visit = alice.visit(&server, "/env.cgi").await;
-    println!("     HTTP/1.1 {} {}", visit.status, visit.reason);
-    let shown = support::shown(&visit.text(), "Sec_Provided_Token_Binding_ID").map(str::to_owned);
-    assert_eq!(shown.as_deref(), Some(alice.id().as_str()), "the application does not see the ID");
-    println!("   The application sees her Token Binding ID:\n     {}", alice.id());
+    let visit = tokbind(&server, "alice", "/env.cgi", &["-v"]);
+    visit.expect("200 OK");
+    let id = support::shown(&visit.page, "Sec_Provided_Token_Binding_ID")
+        .expect("the application sees an ID")
+        .to_owned();
+    println!("     The application sees her Token Binding ID:\n     {id}");
+    let overheard = visit.sent("Sec-Token-Binding");
 
     println!("2. She logs in. The application remembers the ID with the session:");
-    let login = alice.visit(&server, "/login.cgi").await;
-    status(&login, 200);
-    let cookie = login.header("Set-Cookie").and_then(|value| value.split(';').next()).unwrap().to_owned();
+    let login = tokbind(&server, "alice", "/login.cgi", &[]);
+    login.expect("200 OK");
+    let cookie = login.received("Set-Cookie").split(';').next().unwrap().to_owned();
     println!("     Set-Cookie: {cookie}");
+    let with_cookie = format!("Cookie: {cookie}");
 
     println!("3. She comes back on another connection, with the cookie and the same key:");
-    let mut http = http1(&server).await;
-    let ekm = http.get_ref().ekm().unwrap();
-    let account = alice.get(&ekm, "/account.cgi").header(COOKIE, &cookie);
-    status(&http.request(&account).await.unwrap(), 200);
+    tokbind(&server, "alice", "/account.cgi", &["-H", &with_cookie]).expect("200 OK");
 
     println!("\nThe cookie gets stolen.\n");
-    println!("4. The thief's client has no Token Binding:");
-    let mut http = Http1::new(connect(&server, &unbound()).await);
-    let stolen = Request::get(HOST, "/account.cgi").header(COOKIE, &cookie);
-    status(&http.request(&stolen).await.unwrap(), 403);
+    println!("4. The thief's client, curl, has no Token Binding:");
+    curl(&server, &["-H", &with_cookie]).expect("403 Forbidden");
 
     println!("5. The thief sends the ID along, as a header of the name that the module uses:");
-    let forged = stolen.clone().header("Sec-Provided-Token-Binding-ID", alice.id());
-    status(&http.request(&forged).await.unwrap(), 403);
+    let forged = format!("Sec-Provided-Token-Binding-ID: {id}");
+    curl(&server, &["-H", &with_cookie, "-H", &forged]).expect("403 Forbidden");
 
     println!("6. The thief has Token Binding, with a key of its own:");
-    let mut http = Http1::new(connect(&server, &options()).await);
-    let thief = Visitor::new();
-    let with_own_key = thief.get(&http.get_ref().ekm().unwrap(), "/account.cgi").header(COOKIE, &cookie);
-    status(&http.request(&with_own_key).await.unwrap(), 403);
+    tokbind(&server, "thief", "/account.cgi", &["-H", &with_cookie]).expect("403 Forbidden");
 
     println!("7. The thief repeats the very header that Alice's client sent, on another connection:");
-    let mut http = Http1::new(connect(&server, &options()).await);
-    let replayed = stolen.clone().header(binding::SEC_TOKEN_BINDING, alice.header(&ekm));
-    status(&http.request(&replayed).await.unwrap(), 400);
+    let replayed = format!("Sec-Token-Binding: {overheard}");
+    tokbind(&server, "thief", "/account.cgi", &["-H", &with_cookie, "-H", &replayed])
+        .expect("400 Bad Request");
     println!("     error log: {}", after_tag(&server.line("TB105")));
 
     println!("8. Alice is not disturbed:");
-    let mut http = http1(&server).await;
-    let account = alice.get(&http.get_ref().ekm().unwrap(), "/account.cgi").header(COOKIE, &cookie);
-    status(&http.request(&account).await.unwrap(), 200);
+    tokbind(&server, "alice", "/account.cgi", &["-H", &with_cookie]).expect("200 OK");
 
     if keep {
-        let port = server.port();
-        let directory = server.dir().display();
+        let (port, directory) = (server.port(), server.dir().display());
         println!("\nThe server stays up. Look at it:");
+        println!(
+            "  {} get -vk --resolve {HOST}:{port}:127.0.0.1 https://{HOST}:{port}/env.cgi",
+            setup::tokbind().display()
+        );
         println!("  curl -k --resolve {HOST}:{port}:127.0.0.1 https://{HOST}:{port}/env.cgi");
         println!("  less {directory}/httpd.conf {directory}/error.log");
         println!("and stop it:");
@@ -109,13 +98,70 @@ fn allow_the_server_to_write(directory: &Path) {
     assert!(status.success());
 }
 
-/// Prints a status line and the first line of the page, and ends the demonstration if it is not what was promised.
-fn status(response: &Response, expected: u16) {
-    println!("     HTTP/1.1 {} {}", response.status, response.reason);
-    if let Some(line) = response.text().lines().find(|line| !line.is_empty() && !line.starts_with('<')) {
-        println!("     {line}");
+/// What a client printed: the response's status line, header lines and page, and what it told of the request.
+struct Visit {
+    status: String,
+    head: String,
+    page: String,
+    told: String,
+}
+
+impl Visit {
+    /// Prints the status line and the first line of the page, and ends the demonstration if it is not what was promised.
+    fn expect(&self, status: &str) {
+        println!("     {}", self.status);
+        let is_told = |line: &&str| !line.is_empty() && !line.starts_with('<') && !line.contains('=');
+        if let Some(line) = self.page.lines().find(is_told) {
+            println!("     {line}");
+        }
+        assert!(self.status.ends_with(status), "this is not what the module promises: {status}");
     }
-    assert_eq!(response.status, expected, "this is not what the module promises");
+
+    /// A header line of the response.
+    fn received(&self, name: &str) -> &str {
+        let line = self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.unwrap_or_else(|| panic!("no {name} in:\n{}", self.head))
+    }
+
+    /// A header line of the request, as `tokbind get -v` tells it.
+    fn sent(&self, name: &str) -> &str {
+        let line = self
+            .told
+            .lines()
+            .find_map(|line| line.strip_prefix("> ")?.strip_prefix(name)?.strip_prefix(": "));
+        line.unwrap_or_else(|| panic!("no {name} in:\n{}", self.told))
+    }
+}
+
+/// `tokbind get` by somebody with keys of their own.
+fn tokbind(server: &Httpd, who: &str, path: &str, arguments: &[&str]) -> Visit {
+    let mut command = Command::new(setup::tokbind());
+    command.args(["get", "--include", "--http", "1.1", "--keys"]).arg(server.dir().join("keys").join(who));
+    visit(server, command.args(arguments), path)
+}
+
+/// curl, by a thief, to the account.
+fn curl(server: &Httpd, arguments: &[&str]) -> Visit {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--include", "--http1.1", "--max-time", "20"]);
+    visit(server, command.args(arguments), "/account.cgi")
+}
+
+fn visit(server: &Httpd, command: &mut Command, path: &str) -> Visit {
+    let port = server.port();
+    let output = command
+        .arg("--cacert")
+        .arg(server.dir().join("server.pem"))
+        .args(["--resolve", &format!("{HOST}:{port}:127.0.0.1")])
+        .arg(format!("https://{HOST}:{port}{path}"))
+        .output()
+        .expect("the client can be run");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    let response = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+    let (head, page) = response.split_once("\n\n").unwrap_or((&response, ""));
+    let status = head.lines().next().unwrap_or_default().to_owned();
+    Visit { status, head: head.to_owned(), page: page.to_owned(), told }
 }
 
 /// A line of the error log from the module's tag on.

@@ -61,14 +61,14 @@ pub(super) static PROBES: &[Probe] = &[
     },
     Probe {
         name: "no-ems",
-        section: "RFC 8472 s6",
+        section: "RFC 8472 s6.2",
         rule: "no answer on TLS 1.2 without Extended Master Secret",
         allows: "the triple handshake attack: two connections with one EKM, and a message good for both",
         run: |subject| Box::pin(raw(subject, |hello| offering(hello).without(EXTENDED_MASTER_SECRET))),
     },
     Probe {
         name: "no-ri",
-        section: "RFC 8472 s6",
+        section: "RFC 8472 s6.2",
         rule: "no answer on TLS 1.2 without Renegotiation Indication",
         allows: "the triple handshake attack: two connections with one EKM, and a message good for both",
         run: |subject| Box::pin(raw(subject, |hello| offering(hello).without(RENEGOTIATION_INFO))),

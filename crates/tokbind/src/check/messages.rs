@@ -23,28 +23,28 @@ pub(super) static PROBES: &[Probe] = &[
     },
     Probe {
         name: "replay-sequential",
-        section: "RFC 8471 s5",
+        section: "RFC 8471 s4.2",
         rule: "a message of a connection that is closed is refused on another",
         allows: REPLAY,
         run: |subject| Box::pin(replay(subject, false)),
     },
     Probe {
         name: "replay-concurrent",
-        section: "RFC 8471 s5",
+        section: "RFC 8471 s4.2",
         rule: "a message of a connection that is open is refused on another",
         allows: REPLAY,
         run: |subject| Box::pin(replay(subject, true)),
     },
     Probe {
         name: "replay-other-key-parameters",
-        section: "RFC 8471 s5",
+        section: "RFC 8471 s4.2",
         rule: "a message is refused on a connection with other key parameters",
         allows: REPLAY,
         run: |subject| Box::pin(replay_with_other_key_parameters(subject)),
     },
     Probe {
         name: "invented-signature",
-        section: "RFC 8471 s5",
+        section: "RFC 8471 s4.2",
         rule: "a signature that is none is refused, also right after a good message of the same key",
         allows: ANY_KEY,
         run: |subject| {
@@ -84,7 +84,7 @@ pub(super) static PROBES: &[Probe] = &[
     },
     Probe {
         name: "two-provided",
-        section: "RFC 8473 s2.1",
+        section: "RFC 8473 s2",
         rule: "a message with two provided bindings is refused",
         allows: "two parts of the site may take one request for different clients'",
         run: |subject| {
@@ -102,7 +102,7 @@ pub(super) static PROBES: &[Probe] = &[
     },
     Probe {
         name: "referred-only",
-        section: "RFC 8473 s2.1",
+        section: "RFC 8473 s2",
         rule: "a message without a provided binding is refused",
         allows: "tokens may be bound to a key that the client uses elsewhere",
         run: |subject| {
@@ -115,7 +115,7 @@ pub(super) static PROBES: &[Probe] = &[
     },
     Probe {
         name: "bad-referred",
-        section: "RFC 8471 s5",
+        section: "RFC 8471 s4.2",
         rule: "a bad signature of the referred binding makes the whole message bad",
         allows: "an id_token bound to a key that its client does not hold",
         run: |subject| {
@@ -165,7 +165,7 @@ pub(super) static PROBES: &[Probe] = &[
     },
     Probe {
         name: "unknown-type",
-        section: "RFC 8471 s3.4",
+        section: "RFC 8471 s3.1",
         rule: "a binding of unknown type does not spoil the message",
         allows: "clients of later standards are locked out",
         run: |subject| Box::pin(accepted(subject, TokenBindingType(77), None)),
