@@ -90,6 +90,28 @@ async fn two_hundred_connections_at_once() {
     assert!(server.lines("TB10").is_empty(), "{}", server.log());
 }
 
+/// The EKM changes in the middle of the upstream connection.
+#[tokio::test]
+async fn it_signs_again_after_a_renegotiation() {
+    let server = Setup::with(
+        "SSLProtocol TLSv1.2\nSSLCACertificateFile @DIR@/user.pem\n\
+         <Location /secure>\n  SSLVerifyClient optional\n</Location>\nScriptAlias /secure/ @DIR@/htdocs/",
+    );
+    let server = Setup { http2: false, ..server }.start();
+    let agent = Agent::start(&server).await;
+    let mut curl = curl(&agent);
+    curl.arg("--fail");
+    for path in ["/env.cgi", "/secure/env.cgi", "/env.cgi"] {
+        curl.arg(format!("https://{HOST}:{}{path}", server.port()));
+    }
+    let output = curl.output().await.unwrap();
+    let pages = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines = |name: &str| -> Vec<&str> { pages.lines().filter(|line| line.starts_with(name)).collect() };
+    assert_eq!(lines(PROVIDED).len(), 3, "{pages} {output:?}");
+    assert_eq!(HashSet::<&str>::from_iter(lines(PROVIDED)).len(), 1, "one key");
+    assert_eq!(HashSet::<&str>::from_iter(lines("REMOTE_PORT")).len(), 1, "one connection");
+}
+
 #[tokio::test]
 async fn a_clients_own_message_is_not_sent_on() {
     let server = Setup::default().start();

@@ -9,6 +9,7 @@ mod artefact;
 mod bench;
 mod browser;
 mod check;
+mod command;
 mod configuration;
 mod faults;
 mod http2;
