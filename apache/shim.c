@@ -25,6 +25,11 @@ void tb_log_request(const request_rec *request, int level, const char *message)
     ap_log_rerror(APLOG_MARK, level, 0, request, "%s", message);
 }
 
+int tb_connection_logs(const conn_rec *connection, int level)
+{
+    return APLOG_C_IS_LEVEL(connection, level);
+}
+
 int tb_request_logs(const request_rec *request, int level)
 {
     return APLOG_R_IS_LEVEL(request, level);

@@ -11,7 +11,8 @@
 void tb_log_server(const server_rec *server, int level, const char *message);
 void tb_log_connection(const conn_rec *connection, int level, const char *message);
 void tb_log_request(const request_rec *request, int level, const char *message);
-/* APLOG_R_IS_LEVEL: would tb_log_request() at this level write a line? */
+/* APLOG_C_IS_LEVEL, APLOG_R_IS_LEVEL: would a line at this level be written? */
+int tb_connection_logs(const conn_rec *connection, int level);
 int tb_request_logs(const request_rec *request, int level);
 
 /* mod_ssl's ssl_is_https(): non-zero while the connection has an SSL object; 0 where mod_ssl is not loaded. */

@@ -23,11 +23,16 @@ pub(super) enum Sink<'a> {
 /// Writes one line, if the level is on. Formats only then.
 pub(super) fn log(sink: Sink<'_>, level: Level, line: fmt::Arguments<'_>) {
     let number = number(level);
-    if let Sink::Request(request) = sink {
+    let is_on = match sink {
         // SAFETY: a Request holds a request_rec that is valid as long as the Request is.
-        if unsafe { ffi::tb_request_logs(request.as_ptr(), number) } == 0 {
-            return;
-        }
+        Sink::Request(request) => unsafe { ffi::tb_request_logs(request.as_ptr(), number) != 0 },
+        // SAFETY: a Connection holds a conn_rec that is valid as long as the Connection is.
+        Sink::Connection(connection) => unsafe { ffi::tb_connection_logs(connection.as_ptr(), number) != 0 },
+        // At start-up: what is said then is said at a level that is on.
+        Sink::Server(_) | Sink::Process => true,
+    };
+    if !is_on {
+        return;
     }
     // A line of ours has no NUL; should one ever have, the line is cut there rather than lost.
     let mut bytes = fmt::format(line).into_bytes();

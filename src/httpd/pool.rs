@@ -37,15 +37,17 @@ impl<'p> Pool<'p> {
         unsafe { &mut *placed }
     }
 
-    /// Copies `text` into the pool, with a NUL behind it.
-    pub(super) fn copy(self, text: &[u8]) -> *const c_char {
-        // SAFETY: the pool is alive (from_raw); apr_pstrmemdup reads `text.len()` bytes and aborts httpd without memory.
-        unsafe { ffi::apr_pstrmemdup(self.raw, text.as_ptr().cast(), text.len()) }
+    /// Copies bytes into the pool, with a NUL behind them.
+    pub(super) fn copy(self, bytes: &[u8]) -> *const c_char {
+        // SAFETY: the pool is alive (from_raw); apr_pstrmemdup reads `bytes.len()` bytes and aborts httpd without memory.
+        unsafe { ffi::apr_pstrmemdup(self.raw, bytes.as_ptr().cast(), bytes.len()) }
     }
 
-    /// Copies a C string into the pool.
-    pub(super) fn copy_str(self, text: &CStr) -> *const c_char {
-        self.copy(text.to_bytes())
+    /// Copies a text into the pool, as a C string.
+    pub(super) fn copy_text(self, text: &str) -> &'p CStr {
+        let copy = self.copy(text.as_bytes());
+        // SAFETY: `copy` has put a NUL behind the text; it lives in the pool, which is not cleared during 'p.
+        unsafe { CStr::from_ptr(copy) }
     }
 }
 

@@ -113,7 +113,7 @@ unsafe extern "C" fn set_directive(
         let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
         match directive.apply(section, &words) {
             Ok(()) => ptr::null(),
-            Err(message) => pool.copy(message.as_bytes()),
+            Err(message) => pool.copy_text(&message).as_ptr(),
         }
     })
 }

@@ -1,6 +1,6 @@
 //! A request and what the module keeps with it.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::ptr;
 
@@ -138,24 +138,18 @@ impl<'r> Request<'r> {
 
     /// Passes the binding on: sets the variables of `pass` and takes back the others, in the environment and, if so
     /// configured, in the request's headers.
-    pub(super) fn pass_on(self, binding: &Binding, config: &ServerConfig, pass: PassVar) {
+    pub(super) fn pass_on(self, binding: &Binding, config: &'r ServerConfig, pass: PassVar) {
         for variable in Variable::ALL {
             let value = if pass.includes(variable) { variable.value(binding) } else { None };
-            let value = value.map(|value| self.pool().copy(value.as_bytes()));
-            let name = config.env_name(variable);
-            self.place(self.environment(), name, value);
+            let value = value.map(|value| self.pool().copy_text(&value));
+            let put = |table: Table<'r>, name: &'r CStr| match value {
+                Some(value) => table.set(name, value),
+                None => table.unset(name),
+            };
+            put(self.environment(), config.env_name(variable));
             if config.pass_headers() {
-                self.place(self.headers(), variable.header_name(), value);
+                put(self.headers(), variable.header_name());
             }
-        }
-    }
-
-    /// Sets or removes an entry of one of the request's tables; the value is in the request's pool.
-    fn place(self, table: Table<'r>, name: &CStr, value: Option<*const c_char>) {
-        match value {
-            // SAFETY: the name is copied into and the value was made in the request's pool, where the table is too.
-            Some(value) => unsafe { table.set(self.pool().copy_str(name), value) },
-            None => table.unset(name),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! APR's tables: a request's headers, trailers and environment.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::CStr;
 use std::marker::PhantomData;
 
 use super::ffi;
@@ -28,13 +28,10 @@ impl<'t> Table<'t> {
         (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) })
     }
 
-    /// Sets the one entry with this name. Neither string is copied.
-    ///
-    /// # Safety
-    /// `name` and `value` must be C strings that live as long as the table.
-    pub(super) unsafe fn set(self, name: *const c_char, value: *const c_char) {
-        // SAFETY: the table is alive (from_raw); the strings are the caller's promise.
-        unsafe { ffi::apr_table_setn(self.raw, name, value) }
+    /// Sets the one entry with this name. Neither string is copied: both live as long as the table.
+    pub(super) fn set(self, name: &'t CStr, value: &'t CStr) {
+        // SAFETY: the table is alive (from_raw), and the strings live as long as it does.
+        unsafe { ffi::apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) }
     }
 
     /// Removes every entry with this name, in any case.

@@ -101,15 +101,18 @@ async fn it_signs_again_after_a_renegotiation() {
     let agent = Agent::start(&server).await;
     let mut curl = curl(&agent);
     curl.arg("--fail");
-    for path in ["/env.cgi", "/secure/env.cgi", "/env.cgi"] {
+    // More than one page afterwards: the agent may open another connection when one is not back in its pool yet.
+    let paths = [&["/secure/env.cgi"][..], &["/env.cgi"; 8]].concat();
+    for path in &paths {
         curl.arg(format!("https://{HOST}:{}{path}", server.port()));
     }
     let output = curl.output().await.unwrap();
     let pages = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines = |name: &str| -> Vec<&str> { pages.lines().filter(|line| line.starts_with(name)).collect() };
-    assert_eq!(lines(PROVIDED).len(), 3, "{pages} {output:?}");
+    assert_eq!(lines(PROVIDED).len(), paths.len(), "{pages} {output:?}");
     assert_eq!(HashSet::<&str>::from_iter(lines(PROVIDED)).len(), 1, "one key");
-    assert_eq!(HashSet::<&str>::from_iter(lines("REMOTE_PORT")).len(), 1, "one connection");
+    let ports = lines("REMOTE_PORT");
+    assert!(ports[1..].contains(&ports[0]), "the renegotiated connection is used again: {ports:?}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -95,17 +96,33 @@ impl Browser {
 
     /// The tab that it has started with.
     pub async fn page(&self) -> Page {
-        let stream = TcpStream::connect(&self.devtools).await.unwrap();
-        let request = tokbind::Request::get(&self.devtools, "/json/list");
-        let response = tokbind::http1::Http1::over(stream).request(&request).await.unwrap();
-        let targets: Value = serde_json::from_slice(&response.body).unwrap();
-        let page = targets.as_array().unwrap().iter().find(|target| target["type"] == "page").unwrap();
-        let url = page["webSocketDebuggerUrl"].as_str().unwrap();
+        let url = timeout(PATIENCE, async {
+            loop {
+                if let Some(url) = self.tab().await {
+                    return url;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .expect("Chromium opens a tab");
         let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
         let mut page = Page { socket, last_id: 0, events: Vec::new() };
         page.command("Page.enable", json!({})).await;
         page.command("Network.enable", json!({})).await;
         page
+    }
+}
+
+impl Browser {
+    /// Where its tab is driven from, once there is one.
+    async fn tab(&self) -> Option<String> {
+        let stream = TcpStream::connect(&self.devtools).await.unwrap();
+        let request = tokbind::Request::get(&self.devtools, "/json/list");
+        let response = tokbind::http1::Http1::over(stream).request(&request).await.unwrap();
+        let targets: Value = serde_json::from_slice(&response.body).unwrap();
+        let page = targets.as_array().unwrap().iter().find(|target| target["type"] == "page")?;
+        page["webSocketDebuggerUrl"].as_str().map(str::to_owned)
     }
 }
 
