@@ -2,6 +2,11 @@
 
 use std::collections::HashSet;
 
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+
+use crate::support::agent::Agent;
 use crate::support::browser::{Browser, Page};
 use crate::support::httpd::HOST;
 use crate::support::{Httpd, Setup, VirtualHost, shown};
@@ -80,5 +85,60 @@ async fn chromium_sub_resources_are_bound() {
     let anonymous =
         page.evaluate("fetch('/env.cgi', { credentials: 'omit' }).then((answer) => answer.text())").await;
     assert_eq!(shown(anonymous.as_str().unwrap(), "Sec_Provided_Token_Binding_ID"), None);
+    assert!(server.lines("TB10").is_empty(), "{}", server.log());
+}
+
+/// An echo server for WebSockets, behind the module: the handshake is a request like any other. The backend tells the
+/// Token Binding ID that it was sent with the handshake.
+async fn websocket_backend() -> u16 {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut id = String::new();
+                #[allow(clippy::result_large_err, reason = "the library's own signature")]
+                let callback = |request: &Request, response: Response| {
+                    let header = request.headers().get("Sec-Provided-Token-Binding-ID");
+                    id = header.and_then(|value| value.to_str().ok()).unwrap_or("none").to_owned();
+                    Ok(response)
+                };
+                let mut socket = tokio_tungstenite::accept_hdr_async(stream, callback).await.unwrap();
+                while let Some(Ok(message)) = socket.next().await {
+                    if let Message::Text(text) = message {
+                        socket.send(Message::text(format!("{id} {text}"))).await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn web_sockets_are_bound_in_chromium_69_and_in_todays_behind_the_agent() {
+    let backend = websocket_backend().await;
+    let mut setup = Setup::with(&format!("ProxyPass /ws ws://127.0.0.1:{backend}/"));
+    setup.modules.push("proxy_wstunnel");
+    let server = setup.start();
+    let agent = Agent::start(&server).await;
+    for browser in [Browser::start().await, agent.browser().await] {
+        let mut page = browser.page().await;
+        let (_, _, id) = visit(&mut page, &server, HOST).await;
+        let echoed = page
+            .evaluate(
+                "new Promise((done, failed) => {
+                     const socket = new WebSocket(`wss://${location.host}/ws`);
+                     socket.onopen = () => socket.send('hello');
+                     socket.onmessage = (message) => {
+                         socket.onclose = () => done(message.data);
+                         socket.close();
+                     };
+                     socket.onerror = () => failed(new Error('the WebSocket failed'));
+                 })",
+            )
+            .await;
+        assert_eq!(echoed, format!("{id} hello"));
+    }
     assert!(server.lines("TB10").is_empty(), "{}", server.log());
 }

@@ -33,7 +33,7 @@ impl Failure {
         Failure::Failed(sentence.into())
     }
 
-    /// A failure with a cause, as in "reading /tmp/x: permission denied".
+    /// A failure with a cause, as in "reading the file x: permission denied".
     pub(crate) fn at<E: Display>(place: impl Display) -> impl FnOnce(E) -> Self {
         move |cause| Failure::Failed(format!("{place}: {cause}"))
     }
