@@ -40,9 +40,8 @@ lint: setup-build
 	    $(CARGO) doc --package mod_token_binding --no-deps --document-private-items --locked --quiet
 
 unit: setup-build
-	$(CARGO) test --workspace --lib --bins --locked
-	$(CARGO) test --package token-binding --package tokbind --all-features --tests --locked
-	$(CARGO) test --package token-binding --package tokbind --doc --locked
+	$(CARGO) test --package mod_token_binding --lib --locked
+	$(CARGO) test --package token-binding --package tokbind --all-features --locked
 
 blackbox: setup-test build
 	$(CARGO) build --locked --package mod_token_binding --features fault-injection --target-dir target/faulty
