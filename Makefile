@@ -9,7 +9,7 @@
 
 MODULE  = target/release/libmod_token_binding.so
 # The same module with panics on demand, for the tests that need one (Cargo.toml, feature fault-injection).
-FAULTY  = target/faulty/debug/libmod_token_binding.so
+FAULTY  = target/faulty/libmod_token_binding.so
 APXS   ?= apxs
 CARGO  ?= cargo
 DESTDIR ?=
@@ -44,7 +44,8 @@ unit: setup-build
 	$(CARGO) test --package token-binding --package tokbind --all-features --locked
 
 blackbox: setup-test build
-	$(CARGO) build --locked --package mod_token_binding --features fault-injection --target-dir target/faulty
+	$(CARGO) build --locked --package mod_token_binding --features fault-injection
+	install -D target/debug/libmod_token_binding.so $(FAULTY)
 	$(CARGO) build --locked --package tokbind
 	TOKEN_BINDING_MODULE=$(abspath $(MODULE)) TOKEN_BINDING_FAULTY_MODULE=$(abspath $(FAULTY)) \
 	TOKBIND=$(abspath target/debug/tokbind) \

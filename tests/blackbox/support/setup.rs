@@ -11,7 +11,7 @@ pub fn module() -> PathBuf {
 
 /// The module that panics on demand.
 pub fn faulty_module() -> PathBuf {
-    named("TOKEN_BINDING_FAULTY_MODULE", "target/faulty/debug/libmod_token_binding.so")
+    named("TOKEN_BINDING_FAULTY_MODULE", "target/faulty/libmod_token_binding.so")
 }
 
 /// The OpenID Provider's Python.
