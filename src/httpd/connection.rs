@@ -22,7 +22,7 @@ pub(super) struct Connection<'c> {
 }
 
 /// What is kept with a connection from the first acceptable offer in a ClientHello on, and not before: connections
-/// without Token Binding cost nothing.
+/// without Token Binding have none.
 pub(super) struct ConnectionState {
     /// mod_ssl's. Used on the connection's own thread only, and only while mod_ssl says that it is there.
     ssl: *mut SSL,
