@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use token_binding::header::context_value;
-use token_binding::{Ekm, Negotiated, VerifiedMessage, verify_header};
+use token_binding::{Ekm, Negotiated, VerifiedBindings, verify_header};
 
 use zeroize::Zeroizing;
 
@@ -100,7 +100,7 @@ pub(crate) struct Channel {
 #[derive(Debug)]
 struct Verified {
     header: Box<[u8]>,
-    message: VerifiedMessage,
+    bindings: VerifiedBindings,
 }
 
 impl Channel {
@@ -118,9 +118,9 @@ impl Channel {
         if let Some(known) = verified.iter().find(|known| *known.header == *header) {
             return Ok(Binding { channel: Arc::clone(self), verified: Arc::clone(known) });
         }
-        let message =
+        let bindings =
             verify_header(header, self.negotiated.key_parameters, &self.ekm).map_err(Refusal::Message)?;
-        let fresh = Arc::new(Verified { header: header.into(), message });
+        let fresh = Arc::new(Verified { header: header.into(), bindings });
         if verified.len() == REMEMBERED_MESSAGES {
             verified.pop_front();
         }
@@ -138,8 +138,8 @@ pub(crate) struct Binding {
 }
 
 impl Binding {
-    pub(crate) fn message(&self) -> &VerifiedMessage {
-        &self.verified.message
+    pub(crate) fn verified(&self) -> &VerifiedBindings {
+        &self.verified.bindings
     }
 
     /// base64url of version, key parameters and EKM: secret enough to be asked for explicitly.
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(remembered(&channel), REMEMBERED_MESSAGES);
         let again = channel.verify(values[0].as_bytes()).unwrap();
         assert!(!Arc::ptr_eq(&first.verified, &again.verified));
-        assert_eq!(first.message().provided().base64url(), again.message().provided().base64url());
+        assert_eq!(first.verified().provided().base64url(), again.verified().provided().base64url());
     }
 
     #[test]
@@ -261,7 +261,7 @@ mod tests {
         let after = handshake.open(1, || Ok(ekm(2))).unwrap().unwrap();
         assert!(after.verify(binding.verified.header.as_ref()).is_err());
         assert!(after.verify(header(&ekm(2)).as_bytes()).is_ok());
-        assert_eq!(binding.message().provided().key_parameters(), KeyParameters::ECDSAP256);
+        assert_eq!(binding.verified().provided().key_parameters(), KeyParameters::ECDSAP256);
     }
 
     #[test]

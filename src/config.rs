@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString};
 
 use token_binding::{KeyParameters, ProtocolVersion};
 
+use crate::peers::TrustedProxies;
 use crate::policy::Variable;
 
 /// The settings of a server or virtual host.
@@ -14,15 +15,18 @@ pub(crate) struct ServerConfig {
     pub(crate) key_parameters: Option<Vec<KeyParameters>>,
     pub(crate) min_version: Option<ProtocolVersion>,
     pub(crate) strict: Option<bool>,
-    pub(crate) pass: Option<PassVar>,
     pub(crate) pass_headers: Option<bool>,
     pub(crate) env_names: EnvNames,
+    pub(crate) trusted_proxies: Option<TrustedProxies>,
+    /// What its directories have, where they are silent.
+    pub(crate) directory: DirectoryConfig,
 }
 
 /// The settings of a directory, location or `.htaccess` file.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(crate) struct DirectoryConfig {
     pub(crate) pass: Option<PassVar>,
+    pub(crate) include_referred: Option<bool>,
 }
 
 /// The names of the environment variables, where they were written.
@@ -70,16 +74,25 @@ impl PassVar {
 impl ServerConfig {
     /// The settings of `inner` (a virtual host), and where it is silent, those of `outer` (the main server).
     pub(crate) fn merge(outer: &Self, inner: &Self) -> Self {
-        let Self { enabled, key_parameters, min_version, strict, pass, pass_headers, env_names } =
-            inner.clone();
+        let Self {
+            enabled,
+            key_parameters,
+            min_version,
+            strict,
+            pass_headers,
+            env_names,
+            trusted_proxies,
+            directory,
+        } = inner.clone();
         Self {
             enabled: enabled.or(outer.enabled),
             key_parameters: key_parameters.or_else(|| outer.key_parameters.clone()),
             min_version: min_version.or(outer.min_version),
             strict: strict.or(outer.strict),
-            pass: pass.or(outer.pass),
             pass_headers: pass_headers.or(outer.pass_headers),
             env_names: EnvNames::merge(&outer.env_names, env_names),
+            trusted_proxies: trusted_proxies.or_else(|| outer.trusted_proxies.clone()),
+            directory: DirectoryConfig::merge(&outer.directory, &directory),
         }
     }
 
@@ -100,12 +113,26 @@ impl ServerConfig {
         self.strict.unwrap_or(true)
     }
 
-    pub(crate) fn pass(&self) -> PassVar {
-        self.pass.unwrap_or(PassVar::DEFAULT)
+    /// What is passed on in a directory; `None` while the directory is not known.
+    pub(crate) fn pass(&self, directory: Option<&DirectoryConfig>) -> PassVar {
+        directory.and_then(|directory| directory.pass).or(self.directory.pass).unwrap_or(PassVar::DEFAULT)
+    }
+
+    /// Do redirects from a directory ask for a referred binding?
+    pub(crate) fn include_referred(&self, directory: Option<&DirectoryConfig>) -> bool {
+        directory
+            .and_then(|directory| directory.include_referred)
+            .or(self.directory.include_referred)
+            .unwrap_or(false)
     }
 
     pub(crate) fn pass_headers(&self) -> bool {
         self.pass_headers.unwrap_or(true)
+    }
+
+    /// The proxies that are believed; `None` where nobody is.
+    pub(crate) fn trusted_proxies(&self) -> Option<&TrustedProxies> {
+        self.trusted_proxies.as_ref().filter(|proxies| !proxies.is_empty())
     }
 
     pub(crate) fn env_name(&self, variable: Variable) -> &CStr {
@@ -133,8 +160,8 @@ impl ServerConfig {
 impl DirectoryConfig {
     /// The settings of `inner` (the deeper directory), and where it is silent, those of `outer`.
     pub(crate) fn merge(outer: &Self, inner: &Self) -> Self {
-        let Self { pass } = inner;
-        Self { pass: pass.or(outer.pass) }
+        let Self { pass, include_referred } = inner;
+        Self { pass: pass.or(outer.pass), include_referred: include_referred.or(outer.include_referred) }
     }
 }
 
@@ -189,13 +216,17 @@ mod tests {
             key_parameters: Some(vec![KeyParameters::RSA2048_PSS]),
             min_version: Some(ProtocolVersion::V1_0),
             strict: Some(false),
-            pass: Some(PassVar::NONE.with(Variable::Context)),
             pass_headers: Some(false),
             env_names: EnvNames {
                 provided: Some(c"P".into()),
                 referred: Some(c"R".into()),
                 other: Some(c"O".into()),
                 context: Some(c"C".into()),
+            },
+            trusted_proxies: Some(["10.0.0.0/8".parse().unwrap()].into_iter().collect()),
+            directory: DirectoryConfig {
+                pass: Some(PassVar::NONE.with(Variable::Context)),
+                include_referred: Some(true),
             },
         }
     }
@@ -209,7 +240,11 @@ mod tests {
             [KeyParameters::ECDSAP256, KeyParameters::RSA2048_PSS, KeyParameters::RSA2048_PKCS1_5]
         );
         assert_eq!(config.min_version().to_string(), "0.13");
-        assert_eq!(config.pass(), PassVar { provided: true, referred: true, other: true, context: false });
+        assert_eq!(
+            config.pass(None),
+            PassVar { provided: true, referred: true, other: true, context: false }
+        );
+        assert!(!config.include_referred(None) && config.trusted_proxies().is_none());
         assert_eq!(config.env_name(Variable::Provided), c"Sec-Provided-Token-Binding-ID");
         assert_eq!(config.env_name(Variable::Context), c"Sec-Token-Binding-Context");
         assert_eq!(config.check(), Ok(()));
@@ -222,21 +257,31 @@ mod tests {
         assert_eq!(ServerConfig::merge(&silent, &written()), written());
         let inner = ServerConfig {
             key_parameters: Some(vec![KeyParameters::ECDSAP256]),
-            pass: Some(PassVar::NONE.with(Variable::Referred)),
+            trusted_proxies: Some(TrustedProxies::default()),
+            directory: DirectoryConfig {
+                pass: Some(PassVar::NONE.with(Variable::Referred)),
+                include_referred: None,
+            },
             ..ServerConfig::default()
         };
         let merged = ServerConfig::merge(&written(), &inner);
         assert_eq!(merged.key_parameters(), [KeyParameters::ECDSAP256]);
-        assert_eq!(merged.pass(), PassVar::NONE.with(Variable::Referred));
-        assert!(!merged.enabled());
+        assert_eq!(merged.pass(None), PassVar::NONE.with(Variable::Referred));
+        assert!(!merged.enabled() && merged.include_referred(None));
+        assert_eq!(merged.trusted_proxies(), None, "an empty list replaces the outer one");
     }
 
     #[test]
     fn a_deeper_directory_wins_and_silence_inherits() {
-        let outer = DirectoryConfig { pass: Some(PassVar::NONE) };
-        let inner = DirectoryConfig { pass: Some(PassVar::DEFAULT) };
+        let outer = DirectoryConfig { pass: Some(PassVar::NONE), include_referred: Some(true) };
+        let inner = DirectoryConfig { pass: Some(PassVar::DEFAULT), include_referred: Some(false) };
         assert_eq!(DirectoryConfig::merge(&outer, &inner), inner);
         assert_eq!(DirectoryConfig::merge(&outer, &DirectoryConfig::default()), outer);
+        let server = ServerConfig { directory: outer, ..ServerConfig::default() };
+        assert_eq!(server.pass(Some(&inner)), PassVar::DEFAULT);
+        assert_eq!(server.pass(Some(&DirectoryConfig::default())), PassVar::NONE);
+        assert!(!server.include_referred(Some(&inner)));
+        assert!(server.include_referred(Some(&DirectoryConfig::default())));
     }
 
     #[test]

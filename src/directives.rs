@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString};
 use token_binding::{KeyParameters, ProtocolVersion};
 
 use crate::config::{DirectoryConfig, PassVar, ServerConfig};
+use crate::peers::TrustedProxies;
 use crate::policy::Variable;
 
 /// Where a directive may stand.
@@ -27,8 +28,8 @@ pub(crate) struct Directive {
 
 enum Setter {
     Server(fn(&mut ServerConfig, &[&str]) -> Result<(), String>),
-    /// The same list in the server's and in a directory's settings.
-    Pass(fn(&mut Option<PassVar>, &[&str]) -> Result<(), String>),
+    /// In a directory's settings, or in those that a server's directories have where they are silent.
+    Directory(fn(&mut DirectoryConfig, &[&str]) -> Result<(), String>),
     /// The name of a variable's environment variable.
     EnvName(Variable),
 }
@@ -39,7 +40,7 @@ pub(crate) enum Section<'a> {
     Directory(&'a mut DirectoryConfig),
 }
 
-pub(crate) const DIRECTIVES: [Directive; 10] = [
+pub(crate) const DIRECTIVES: [Directive; 12] = [
     Directive {
         name: c"TokenBindingEnabled",
         place: Place::Server,
@@ -68,13 +69,25 @@ pub(crate) const DIRECTIVES: [Directive; 10] = [
         name: c"TokenBindingPassVar",
         place: Place::ServerAndDirectory,
         help: c"what is passed on: none, or some of provided referred other context (default: provided referred other)",
-        set: Setter::Pass(pass_var),
+        set: Setter::Directory(|config, words| pass_var(&mut config.pass, words)),
     },
     Directive {
         name: c"TokenBindingPassHeaders",
         place: Place::Server,
         help: c"On or Off: pass the variables on as request headers too, for proxied backends (default On)",
         set: Setter::Server(|config, words| set(&mut config.pass_headers, on_or_off(words))),
+    },
+    Directive {
+        name: c"TokenBindingIncludeReferred",
+        place: Place::ServerAndDirectory,
+        help: c"On or Off: redirects of bound clients ask them to prove their key to the redirect's target (default Off)",
+        set: Setter::Directory(|config, words| set(&mut config.include_referred, on_or_off(words))),
+    },
+    Directive {
+        name: c"TokenBindingTrustedProxy",
+        place: Place::Server,
+        help: c"none, or addresses and networks of reverse proxies whose Sec-...-Token-Binding-ID headers are believed (default none)",
+        set: Setter::Server(|config, words| trusted_proxies(&mut config.trusted_proxies, words)),
     },
     Directive {
         name: c"TokenBindingProvidedEnvVar",
@@ -107,8 +120,8 @@ impl Directive {
     pub(crate) fn apply(&self, section: Section<'_>, words: &[&str]) -> Result<(), String> {
         match (&self.set, section) {
             (Setter::Server(set), Section::Server(config)) => set(config, words),
-            (Setter::Pass(set), Section::Server(config)) => set(&mut config.pass, words),
-            (Setter::Pass(set), Section::Directory(config)) => set(&mut config.pass, words),
+            (Setter::Directory(set), Section::Server(config)) => set(&mut config.directory, words),
+            (Setter::Directory(set), Section::Directory(config)) => set(config, words),
             (Setter::EnvName(variable), Section::Server(config)) => {
                 env_name(words).map(|name| config.env_names.set(*variable, name))
             }
@@ -203,6 +216,28 @@ fn pass_var(field: &mut Option<PassVar>, words: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
+/// Repeated lines of one section add up.
+fn trusted_proxies(field: &mut Option<TrustedProxies>, words: &[&str]) -> Result<(), String> {
+    const ALLOWED: &str =
+        "none, or one or more IP addresses or networks such as 10.1.2.3, 10.1.0.0/16, fd00::/8";
+    match words {
+        [] => return Err(format!("takes a value: {ALLOWED}")),
+        [word] if word.eq_ignore_ascii_case("none") => {
+            *field = Some(TrustedProxies::default());
+            return Ok(());
+        }
+        _ => {}
+    }
+    let networks = words
+        .iter()
+        .map(|word| {
+            word.parse().map_err(|problem| format!("invalid value \"{word}\"{problem}; allowed: {ALLOWED}"))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    field.get_or_insert_default().extend(networks);
+    Ok(())
+}
+
 fn env_name(words: &[&str]) -> Result<CString, String> {
     const ALLOWED: &str =
         "the name of an environment variable: letters, digits, \"_\" and \"-\", no digit first";
@@ -236,7 +271,7 @@ mod tests {
     use super::*;
 
     fn directive(name: &CStr) -> &'static Directive {
-        static TABLE: [Directive; 10] = DIRECTIVES;
+        static TABLE: [Directive; DIRECTIVES.len()] = DIRECTIVES;
         TABLE.iter().find(|directive| directive.name == name).unwrap()
     }
 
@@ -292,8 +327,9 @@ mod tests {
         for words in [&["provided"][..], &["context", "Referred"]] {
             directive(c"TokenBindingPassVar").apply(Section::Server(&mut config), words).unwrap();
         }
-        assert_eq!(config.pass(), PassVar { provided: true, referred: true, other: false, context: true });
-        assert_eq!(server(c"TokenBindingPassVar", &["none"]).unwrap().pass(), PassVar::NONE);
+        let expected = PassVar { provided: true, referred: true, other: false, context: true };
+        assert_eq!(config.pass(None), expected);
+        assert_eq!(server(c"TokenBindingPassVar", &["none"]).unwrap().pass(None), PassVar::NONE);
         assert_refused(c"TokenBindingPassVar", &["none", "provided"], "none", "context");
         assert_refused(
             c"TokenBindingPassVar",
@@ -304,11 +340,39 @@ mod tests {
     }
 
     #[test]
-    fn only_pass_var_may_stand_in_a_directory() {
+    fn what_may_stand_in_a_directory() {
         for directive in &DIRECTIVES {
+            let word = if directive.name == c"TokenBindingPassVar" { "none" } else { "On" };
             let mut config = DirectoryConfig::default();
-            let result = directive.apply(Section::Directory(&mut config), &["none"]);
+            let result = directive.apply(Section::Directory(&mut config), &[word]);
             assert_eq!(result.is_ok(), directive.place == Place::ServerAndDirectory, "{result:?}");
+            assert_eq!(result.is_ok(), config != DirectoryConfig::default());
+        }
+    }
+
+    #[test]
+    fn trusted_proxies_are_addresses_and_networks() {
+        let mut config = ServerConfig::default();
+        for words in [&["10.1.2.3"][..], &["fd00::/8", "192.168.0.0/16"]] {
+            directive(c"TokenBindingTrustedProxy").apply(Section::Server(&mut config), words).unwrap();
+        }
+        let proxies = config.trusted_proxies().unwrap();
+        for (address, trusted) in [
+            ("10.1.2.3", true),
+            ("10.1.2.4", false),
+            ("fd12::1", true),
+            ("192.168.9.9", true),
+            ("::1", false),
+        ] {
+            assert_eq!(proxies.contain(address), trusted, "{address}");
+        }
+        let none = server(c"TokenBindingTrustedProxy", &["none"]).unwrap();
+        assert_eq!(none.trusted_proxies, Some(TrustedProxies::default()));
+        assert!(server(c"TokenBindingTrustedProxy", &[]).unwrap_err().contains("10.1.0.0/16"));
+        for word in
+            ["", "proxy.example", "10.1", "10.1.2.3/33", "10.1.2.3/", "::1/129", "0.0.0.0/0", "::/0", "none"]
+        {
+            assert_refused(c"TokenBindingTrustedProxy", &["10.1.2.3", word], word, "10.1.0.0/16");
         }
     }
 

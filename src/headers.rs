@@ -1,9 +1,12 @@
-//! The header names that this module owns. A client may send `Sec-Token-Binding`; the others are ours to set, and a
-//! client that sends one tries to pass for somebody else.
+//! The header names that this module owns. A client may send `Sec-Token-Binding`; the others are ours to set, or a
+//! trusted proxy's. Anybody else who sends one tries to pass for somebody else.
+
+use token_binding::ForwardedHeaders;
 
 /// The client's `Sec-Token-Binding`, as it stands in a request's header table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Field<'a> {
+    #[default]
     Absent,
     One(&'a [u8]),
     /// Two or more lines, or a list in one: httpd joins the lines of one name with a comma.
@@ -12,11 +15,40 @@ pub(crate) enum Field<'a> {
 
 impl<'a> Field<'a> {
     /// What one more line `value` makes of it.
-    pub(crate) fn and(self, value: &'a [u8]) -> Self {
+    fn and(self, value: &'a [u8]) -> Self {
         match self {
             Self::Absent if !value.contains(&b',') => Self::One(value),
             _ => Self::Several,
         }
+    }
+}
+
+/// The reserved headers that a request came with. All of them are removed from it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Taken<'a> {
+    pub(crate) message: Field<'a>,
+    /// What the peer says about a client of its own: to be believed if it is a trusted proxy.
+    pub(crate) forwarded: ForwardedHeaders<'a>,
+    /// A second line of one of the headers in `forwarded`.
+    pub(crate) forwarded_twice: bool,
+}
+
+impl<'a> Taken<'a> {
+    /// Notes one more header line. False: its name is not reserved.
+    pub(crate) fn add(&mut self, name: &[u8], value: &'a [u8]) -> bool {
+        let place = match reserved(name) {
+            None => return false,
+            Some(Reserved::Spoof) => return true,
+            Some(Reserved::TokenBinding) => {
+                self.message = self.message.and(value);
+                return true;
+            }
+            Some(Reserved::Provided) => &mut self.forwarded.provided,
+            Some(Reserved::Referred) => &mut self.forwarded.referred,
+            Some(Reserved::Other) => &mut self.forwarded.other,
+        };
+        self.forwarded_twice |= place.replace(value).is_some();
+        true
     }
 }
 
@@ -25,18 +57,22 @@ impl<'a> Field<'a> {
 pub(crate) enum Reserved {
     /// `Sec-Token-Binding`, spelled as RFC 8473 does.
     TokenBinding,
-    /// One of the names under which the module passes its results on, or a spelling of a reserved name that a CGI
-    /// program could not tell from it.
+    /// `Sec-Provided-Token-Binding-ID`, `Sec-Referred-...`, `Sec-Other-...`, spelled as the module passes them on.
+    Provided,
+    Referred,
+    Other,
+    /// `Sec-Token-Binding-Context`, which is taken from nobody, or a spelling of a reserved name that a CGI program could
+    /// not tell from it.
     Spoof,
 }
 
 /// The reserved names, in the form that [`fold`] brings a name to.
-const TOKEN_BINDING: &[u8] = b"sec-token-binding";
-const RESULTS: [&[u8]; 4] = [
-    b"sec-provided-token-binding-id",
-    b"sec-referred-token-binding-id",
-    b"sec-other-token-binding-id",
-    b"sec-token-binding-context",
+const RESERVED: [(&[u8], Reserved); 5] = [
+    (b"sec-token-binding", Reserved::TokenBinding),
+    (b"sec-provided-token-binding-id", Reserved::Provided),
+    (b"sec-referred-token-binding-id", Reserved::Referred),
+    (b"sec-other-token-binding-id", Reserved::Other),
+    (b"sec-token-binding-context", Reserved::Spoof),
 ];
 
 /// Is `name` one of ours?
@@ -44,11 +80,9 @@ const RESULTS: [&[u8]; 4] = [
 /// CGI, WSGI and PHP turn a header's name into a variable's: upper case, and every character that is neither letter nor
 /// digit becomes `_`. So `Sec_Provided.Token-Binding_ID` would be the same variable as the dashed name.
 pub(crate) fn reserved(name: &[u8]) -> Option<Reserved> {
-    if name.eq_ignore_ascii_case(TOKEN_BINDING) {
-        return Some(Reserved::TokenBinding);
-    }
-    let is = |known: &&[u8]| name.len() == known.len() && name.iter().map(fold).eq(known.iter().copied());
-    (is(&TOKEN_BINDING) || RESULTS.iter().any(is)).then_some(Reserved::Spoof)
+    let is = |known: &[u8]| name.len() == known.len() && name.iter().map(fold).eq(known.iter().copied());
+    let (known, exact) = RESERVED.into_iter().find(|(known, _)| is(known))?;
+    Some(if name.eq_ignore_ascii_case(known) { exact } else { Reserved::Spoof })
 }
 
 fn fold(byte: &u8) -> u8 {
@@ -69,11 +103,17 @@ mod tests {
 
     #[test]
     fn every_spelling_that_becomes_the_same_variable_is_a_spoof() {
-        for variable in Variable::ALL {
+        for (variable, exact) in Variable::ALL.into_iter().zip([
+            Reserved::Provided,
+            Reserved::Referred,
+            Reserved::Other,
+            Reserved::Spoof,
+        ]) {
             let name = variable.header_name().to_str().unwrap();
-            for spelling in
-                [name.to_owned(), name.to_uppercase(), name.replace('-', "_"), name.replace('-', ".")]
-            {
+            for spelling in [name.to_owned(), name.to_uppercase()] {
+                assert_eq!(reserved(spelling.as_bytes()), Some(exact), "{spelling}");
+            }
+            for spelling in [name.replace('-', "_"), name.replace('-', "."), name.replacen('-', "_", 1)] {
                 assert_eq!(reserved(spelling.as_bytes()), Some(Reserved::Spoof), "{spelling}");
             }
         }
@@ -103,5 +143,24 @@ mod tests {
         assert_eq!(Field::Absent.and(b"A, B"), Field::Several);
         assert_eq!(Field::Absent.and(b"A,"), Field::Several);
         assert_eq!(Field::Absent.and(b"A").and(b"A"), Field::Several);
+    }
+
+    #[test]
+    fn what_a_proxy_may_say_is_kept_apart_from_the_message_and_from_spoofs() {
+        let mut taken = Taken::default();
+        for (name, value) in [
+            ("sec-provided-token-binding-id", "P"),
+            ("Sec_Provided_Token_Binding_ID", "forged"),
+            ("Sec-Token-Binding-Context", "forged"),
+            ("SEC-OTHER-TOKEN-BINDING-ID", "O, O"),
+            ("Sec-Token-Binding", "M"),
+        ] {
+            assert!(taken.add(name.as_bytes(), value.as_bytes()), "{name}");
+        }
+        assert!(!taken.add(b"Host", b"h"));
+        let forwarded = ForwardedHeaders { provided: Some(b"P"), referred: None, other: Some(b"O, O") };
+        assert_eq!(taken, Taken { message: Field::One(b"M"), forwarded, forwarded_twice: false });
+        taken.add(b"Sec-Provided-Token-Binding-ID", b"P");
+        assert!(taken.forwarded_twice);
     }
 }

@@ -6,6 +6,8 @@
 //! |---|---|
 //! | [`config`], [`directives`] | what an administrator wrote |
 //! | [`channel`] | one TLS connection with Token Binding: its EKM, and the messages verified on it |
+//! | [`bindings`] | a request's Token Bindings: proved on its connection, or vouched for by a trusted proxy |
+//! | [`peers`] | the proxies that are believed |
 //! | [`headers`] | the names that a client must not be able to set |
 //! | [`policy`], [`outcome`] | configuration and verified result -> variables, refusal; refusal -> status, log line |
 //! | `httpd` | the server itself: the only room with `unsafe`, and left out of unit tests, which link without httpd |
@@ -13,11 +15,13 @@
 #![deny(unsafe_code)]
 #![cfg_attr(test, allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+mod bindings;
 mod channel;
 mod config;
 mod directives;
 mod headers;
 mod outcome;
+mod peers;
 mod policy;
 
 #[cfg(not(test))]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use token_binding::Negotiated;
+use token_binding::{ForwardedError, Negotiated};
 
 /// Why a request's Token Binding was not accepted.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +17,12 @@ pub(crate) enum Refusal {
     NotAcceptedHere(Negotiated),
     /// The message itself.
     Message(token_binding::Error),
+    /// A trusted proxy's headers.
+    Forwarded(ForwardedError),
+    /// A trusted proxy sends one of its headers more than once.
+    ForwardedTwice,
+    /// A trusted proxy speaks for its client on a connection that has Token Binding of its own.
+    ForwardedOnBound,
     /// Our own fault.
     Fault(Fault),
 }
@@ -71,16 +77,23 @@ impl Refusal {
         match self {
             Self::Fault(_) => true,
             Self::Message(error) => error.is_internal(),
-            Self::DuplicateHeader | Self::MissingHeader | Self::NotNegotiated | Self::NotAcceptedHere(_) => {
-                false
-            }
+            Self::DuplicateHeader
+            | Self::MissingHeader
+            | Self::NotNegotiated
+            | Self::NotAcceptedHere(_)
+            | Self::Forwarded(_)
+            | Self::ForwardedTwice
+            | Self::ForwardedOnBound => false,
         }
     }
 
     pub(crate) fn response(&self, strict: bool) -> Response {
         match self {
             _ if self.is_fault() => Response::ServerError,
-            Self::DuplicateHeader => Response::BadRequest,
+            // Nor is there a lenient way to read a proxy's headers that are wrong.
+            Self::DuplicateHeader | Self::Forwarded(_) | Self::ForwardedTwice | Self::ForwardedOnBound => {
+                Response::BadRequest
+            }
             _ if strict => Response::BadRequest,
             _ => Response::ServeUnbound,
         }
@@ -104,6 +117,8 @@ impl Refusal {
             Self::NotNegotiated => "TB103",
             Self::NotAcceptedHere(_) => "TB104",
             Self::Message(_) | Self::Fault(_) => "TB105",
+            Self::Forwarded(_) | Self::ForwardedTwice => "TB107",
+            Self::ForwardedOnBound => "TB108",
         }
     }
 }
@@ -126,6 +141,15 @@ impl fmt::Display for Refusal {
                 negotiated.key_parameters, negotiated.version
             ),
             Self::Message(error) => write!(f, "Sec-Token-Binding not accepted: {error}"),
+            Self::Forwarded(error) => write!(f, "the trusted proxy's headers are not accepted: {error}"),
+            Self::ForwardedTwice => f.write_str(
+                "the trusted proxy's headers are not accepted: one of the Sec-...-Token-Binding-ID headers is there \
+                 more than once (it must replace those that its clients send)",
+            ),
+            Self::ForwardedOnBound => f.write_str(
+                "the trusted proxy sends Sec-...-Token-Binding-ID headers on a connection with Token Binding of its own: \
+                 whose key counts is not clear",
+            ),
             Self::Fault(fault) => fault.fmt(f),
         }
     }
@@ -138,6 +162,7 @@ pub(crate) mod tags {
     pub(crate) const CONFIGURATION: &str = "TB003";
     pub(crate) const NOT_REGISTERED: &str = "TB004";
     pub(crate) const REQUEST_FAULT: &str = "TB106";
+    pub(crate) const NOT_TRUSTED: &str = "TB109";
     pub(crate) const MALFORMED_EXTENSION: &str = "TB201";
     pub(crate) const UNSAFE_HANDSHAKE: &str = "TB202";
     pub(crate) const HANDSHAKE_FAULT: &str = "TB203";
@@ -159,6 +184,8 @@ mod tests {
                 key_parameters: KeyParameters::ECDSAP256,
             }),
             Refusal::Message(Error::NoProvided),
+            Refusal::Forwarded(ForwardedError::NoProvided { header: "Sec-Referred-Token-Binding-ID" }),
+            Refusal::ForwardedOnBound,
             Refusal::Fault(Fault::Exporter),
         ]
     }
@@ -176,11 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn lenient_serves_all_but_duplicates_and_faults() {
+    fn lenient_serves_all_but_duplicates_proxies_errors_and_faults() {
         for refusal in every_refusal() {
             let expected = match refusal {
                 Refusal::Fault(_) => Response::ServerError,
-                Refusal::DuplicateHeader => Response::BadRequest,
+                Refusal::DuplicateHeader | Refusal::Forwarded(_) | Refusal::ForwardedOnBound => {
+                    Response::BadRequest
+                }
                 _ => Response::ServeUnbound,
             };
             assert_eq!(refusal.response(false), expected, "{refusal}");

@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 use std::ffi::CStr;
 
-use token_binding::Negotiated;
+use token_binding::{ForwardedHeaders, Negotiated};
 
-use crate::channel::Binding;
+use crate::bindings::TokenBindings;
 use crate::config::ServerConfig;
-use crate::headers::Field;
+use crate::headers::{Field, Taken};
 use crate::outcome::Refusal;
 
 /// What the module tells the application about a request's Token Binding (draft-ietf-tokbind-ttrp s2).
@@ -57,14 +57,13 @@ impl Variable {
         }
     }
 
-    /// Its value for a request with this verified binding, if it has one.
-    pub(crate) fn value(self, binding: &Binding) -> Option<Cow<'_, str>> {
-        let message = binding.message();
+    /// Its value for a request with these bindings, if it has one.
+    pub(crate) fn value(self, bindings: &TokenBindings) -> Option<Cow<'_, str>> {
         match self {
-            Self::Provided => Some(message.provided().base64url().into()),
-            Self::Referred => message.referred().map(|id| id.base64url().into()),
-            Self::Other => message.others_header_value().map(Cow::Borrowed),
-            Self::Context => Some(Cow::Owned(binding.context().to_string())),
+            Self::Provided => Some(bindings.provided().base64url().into()),
+            Self::Referred => bindings.referred().map(|id| id.base64url().into()),
+            Self::Other => bindings.others().map(Cow::Borrowed),
+            Self::Context => bindings.context().map(|context| Cow::Owned(context.to_string())),
         }
     }
 }
@@ -85,23 +84,33 @@ pub(crate) enum Judgement<'a> {
     Unbound,
     /// Verify this header value, and serve or refuse accordingly.
     Verify(&'a [u8]),
+    /// Believe what the trusted proxy says, if it is well-formed.
+    TakeOver(ForwardedHeaders<'a>),
     /// The request broke a rule.
     Refuse(Refusal),
 }
 
-/// Judges a request by its header and its connection (RFC 8473 s2).
+/// Judges a request by its headers and its connection (RFC 8473 s2).
 ///
+/// `trusted`: does the connection come from a trusted proxy? Asked only where it matters.
 /// `pushed`: the request is one that the server made itself, for an HTTP/2 push.
 pub(crate) fn judge<'a>(
     config: &ServerConfig,
     standing: Standing,
-    field: Field<'a>,
+    taken: Taken<'a>,
+    trusted: impl FnOnce() -> bool,
     pushed: impl FnOnce() -> bool,
 ) -> Judgement<'a> {
-    match (field, standing) {
+    match (taken.message, standing) {
         (Field::Several, _) => Judgement::Refuse(Refusal::DuplicateHeader),
-        (Field::Absent, Standing::NotNegotiated) => Judgement::Unbound,
         (Field::One(_), Standing::NotNegotiated) => Judgement::Refuse(Refusal::NotNegotiated),
+        (_, standing) if !taken.forwarded.is_empty() && trusted() => match standing {
+            // The client's key, or the proxy's own? Nobody can tell.
+            Standing::Negotiated(_) => Judgement::Refuse(Refusal::ForwardedOnBound),
+            Standing::NotNegotiated if taken.forwarded_twice => Judgement::Refuse(Refusal::ForwardedTwice),
+            Standing::NotNegotiated => Judgement::TakeOver(taken.forwarded),
+        },
+        (Field::Absent, Standing::NotNegotiated) => Judgement::Unbound,
         // An HTTP/2 connection may have been negotiated by a virtual host that accepts more than this one does.
         (field, Standing::Negotiated(negotiated)) if !accepts(config, negotiated) => match field {
             Field::Absent => Judgement::Unbound,
@@ -117,6 +126,12 @@ fn accepts(config: &ServerConfig, negotiated: Negotiated) -> bool {
     negotiated.version >= config.min_version() && config.key_parameters().contains(&negotiated.key_parameters)
 }
 
+/// Does this response ask the client to prove its key to the redirect's target too (RFC 8473 s5.3)? Only a redirect does:
+/// not a 304, nor a 300 that leaves the choice to the client.
+pub(crate) fn asks_for_referred(status: u16, has_location: bool) -> bool {
+    (300..400).contains(&status) && has_location
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,9 +141,19 @@ mod tests {
         version: ProtocolVersion { major: 0, minor: 16 },
         key_parameters: KeyParameters::ECDSAP256,
     };
+    const FORWARDED: ForwardedHeaders<'_> =
+        ForwardedHeaders { provided: Some(b"P"), referred: None, other: None };
+
+    fn message(message: Field<'_>) -> Taken<'_> {
+        Taken { message, ..Taken::default() }
+    }
 
     fn judged<'a>(config: &ServerConfig, standing: Standing, field: Field<'a>) -> Judgement<'a> {
-        judge(config, standing, field, || false)
+        judge(config, standing, message(field), || panic!("nothing to trust"), || false)
+    }
+
+    fn judged_forwarded(standing: Standing, taken: Taken<'_>, trusted: bool) -> Judgement<'_> {
+        judge(&ServerConfig::default(), standing, taken, || trusted, || false)
     }
 
     #[test]
@@ -153,7 +178,8 @@ mod tests {
     #[test]
     fn a_push_needs_no_header() {
         let standing = Standing::Negotiated(NEGOTIATED);
-        assert_eq!(judge(&ServerConfig::default(), standing, Field::Absent, || true), Judgement::Unbound);
+        let config = ServerConfig::default();
+        assert_eq!(judge(&config, standing, Taken::default(), || false, || true), Judgement::Unbound);
     }
 
     #[test]
@@ -171,5 +197,47 @@ mod tests {
             );
             assert_eq!(judged(&config, standing, Field::Absent), Judgement::Unbound);
         }
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed_and_nobody_else() {
+        let taken = Taken { forwarded: FORWARDED, ..Taken::default() };
+        assert_eq!(judged_forwarded(Standing::NotNegotiated, taken, true), Judgement::TakeOver(FORWARDED));
+        assert_eq!(judged_forwarded(Standing::NotNegotiated, taken, false), Judgement::Unbound);
+        let twice = Taken { forwarded_twice: true, ..taken };
+        assert_eq!(
+            judged_forwarded(Standing::NotNegotiated, twice, true),
+            Judgement::Refuse(Refusal::ForwardedTwice)
+        );
+        assert_eq!(judged_forwarded(Standing::NotNegotiated, twice, false), Judgement::Unbound);
+    }
+
+    #[test]
+    fn a_proxys_word_and_a_message_do_not_go_together() {
+        let taken = Taken { forwarded: FORWARDED, message: Field::One(b"x"), forwarded_twice: false };
+        let negotiated = Standing::Negotiated(NEGOTIATED);
+        let refuse = Judgement::Refuse;
+        assert_eq!(judged_forwarded(negotiated, taken, true), refuse(Refusal::ForwardedOnBound));
+        assert_eq!(judged_forwarded(negotiated, taken, false), Judgement::Verify(b"x"));
+        let silent = Taken { message: Field::Absent, ..taken };
+        assert_eq!(judged_forwarded(negotiated, silent, true), refuse(Refusal::ForwardedOnBound));
+        assert_eq!(judged_forwarded(negotiated, silent, false), refuse(Refusal::MissingHeader));
+        for trusted in [true, false] {
+            let judgement = judged_forwarded(Standing::NotNegotiated, taken, trusted);
+            assert_eq!(judgement, refuse(Refusal::NotNegotiated));
+            let several = Taken { message: Field::Several, ..taken };
+            let judgement = judged_forwarded(Standing::NotNegotiated, several, trusted);
+            assert_eq!(judgement, refuse(Refusal::DuplicateHeader));
+        }
+    }
+
+    #[test]
+    fn only_redirects_ask_for_a_referred_binding() {
+        for status in [301, 302, 303, 307, 308] {
+            assert!(asks_for_referred(status, true) && !asks_for_referred(status, false), "{status}");
+        }
+        assert!(
+            !asks_for_referred(200, true) && !asks_for_referred(201, true) && !asks_for_referred(401, true)
+        );
     }
 }

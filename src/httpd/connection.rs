@@ -128,6 +128,23 @@ impl<'c> Connection<'c> {
     pub(super) fn is_secondary(self) -> bool {
         self.master().is_some()
     }
+
+    /// The address of the TCP connection's other end, as text: whatever mod_remoteip makes of it is the request's.
+    pub(super) fn peer(self) -> &'c str {
+        // SAFETY: the conn_rec is valid (from_raw).
+        let address = unsafe { (*self.raw).client_ip };
+        if address.is_null() {
+            return "";
+        }
+        // SAFETY: httpd sets a C string in the connection's pool when it accepts the connection.
+        unsafe { CStr::from_ptr(address) }.to_str().unwrap_or("")
+    }
+
+    /// Gives the connection, or the HTTP/2 stream, up: nothing more is written to it.
+    pub(super) fn abort(self) {
+        // SAFETY: the conn_rec is valid (from_raw), and this thread serves it.
+        unsafe { (*self.raw).aborted = 1 };
+    }
 }
 
 /// mod_http2's name for the variable that says whether a stream was pushed.

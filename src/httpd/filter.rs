@@ -1,52 +1,65 @@
-//! Trailers: headers that come after a request's body, when the request is long under way. httpd keeps them apart
-//! (`trailers_in`), or with `MergeTrailers On` adds them to the headers, and a proxy passes them on. Names that a client
-//! must not set are removed there too.
+//! httpd's filters: what they have in common, whichever way the data goes.
 
-use std::ffi::c_int;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::ffi;
-use super::guard::{Site, guard};
-use super::hooks;
-use super::log::Sink;
 use super::request::Request;
 
-/// Above httpd's own HTTP filter (AP_FTYPE_PROTOCOL), which reads the trailers, and below all that want the body.
-const FILTER_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_PROTOCOL - 1;
-
-static FILTER: AtomicPtr<ffi::ap_filter_rec_t> = AtomicPtr::new(ptr::null_mut());
-
-/// Registers the filter with httpd, once per start.
-pub(super) fn register() {
-    // SAFETY: httpd copies the name; the function stays mapped (-z nodelete).
-    let record = unsafe {
-        ffi::ap_register_input_filter(c"TOKEN_BINDING_TRAILERS".as_ptr(), Some(trailers), None, FILTER_TYPE)
-    };
-    FILTER.store(record, Ordering::Release);
+/// A filter that is registered with httpd at each start.
+pub(super) struct Filter {
+    direction: Direction,
+    record: AtomicPtr<ffi::ap_filter_rec_t>,
 }
 
-/// Watches the request's trailers, if it can have any and is not watched yet.
-pub(super) fn watch(request: Request<'_>) {
-    let can_have_trailers =
-        request.connection().is_secondary() || request.headers().get(c"Transfer-Encoding").is_some();
-    let record = FILTER.load(Ordering::Acquire);
-    if can_have_trailers && !is_watched(request, record) {
-        // SAFETY: the record is what httpd gave us; request and connection are valid (Request).
-        unsafe {
-            ffi::ap_add_input_filter_handle(
-                record,
-                ptr::null_mut(),
-                request.as_ptr(),
-                request.connection().as_ptr(),
-            );
+enum Direction {
+    /// What the client sends.
+    Input,
+    /// What the server sends.
+    Output,
+}
+
+impl Filter {
+    pub(super) const fn input() -> Self {
+        Self { direction: Direction::Input, record: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    pub(super) const fn output() -> Self {
+        Self { direction: Direction::Output, record: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// Notes what httpd has made of it.
+    pub(super) fn registered(&self, record: *mut ffi::ap_filter_rec_t) {
+        self.record.store(record, Ordering::Release);
+    }
+
+    /// Adds it to a request, unless it is there.
+    pub(super) fn add_once(&self, request: Request<'_>) {
+        // SAFETY: the request_rec is valid (Request).
+        let filters = unsafe { &*request.as_ptr() };
+        let (first, add): (_, AddFilter) = match self.direction {
+            Direction::Input => (filters.input_filters, ffi::ap_add_input_filter_handle),
+            Direction::Output => (filters.output_filters, ffi::ap_add_output_filter_handle),
+        };
+        let record = self.record.load(Ordering::Acquire);
+        if is_in(first, record) {
+            return;
         }
+        let connection = request.connection().as_ptr();
+        // SAFETY: the record is what httpd gave us; request and connection are valid (Request).
+        unsafe { add(record, ptr::null_mut(), request.as_ptr(), connection) };
     }
 }
 
-fn is_watched(request: Request<'_>, record: *mut ffi::ap_filter_rec_t) -> bool {
-    // SAFETY: the request_rec is valid (Request).
-    let mut filter = unsafe { (*request.as_ptr()).input_filters };
+type AddFilter = unsafe extern "C" fn(
+    *mut ffi::ap_filter_rec_t,
+    *mut std::ffi::c_void,
+    *mut ffi::request_rec,
+    *mut ffi::conn_rec,
+) -> *mut ffi::ap_filter_t;
+
+/// Is it in the list that begins here?
+fn is_in(mut filter: *mut ffi::ap_filter_t, record: *mut ffi::ap_filter_rec_t) -> bool {
     // SAFETY: a request's filters are a list in its and its connection's pools that ends with NULL.
     while let Some(current) = unsafe { filter.as_ref() } {
         if current.frec == record {
@@ -55,33 +68,4 @@ fn is_watched(request: Request<'_>, record: *mut ffi::ap_filter_rec_t) -> bool {
         filter = current.next;
     }
     false
-}
-
-/// The filter: reads from the one below, then clears what that has read.
-unsafe extern "C" fn trailers(
-    filter: *mut ffi::ap_filter_t,
-    brigade: *mut ffi::apr_bucket_brigade,
-    mode: ffi::ap_input_mode_t,
-    block: ffi::apr_read_type_e,
-    bytes: ffi::apr_off_t,
-) -> ffi::apr_status_t {
-    // SAFETY: httpd calls a filter with its own ap_filter_t; `r` is the request it was added to.
-    let raw = unsafe { (*filter).r };
-    // SAFETY: the request is being served, by this thread.
-    let request = unsafe { Request::from_raw(raw) };
-    guard(Site::TrailerFilter, Sink::Request(request), ffi::APR_EGENERAL_ as c_int, || {
-        let before = request.headers_identity();
-        // SAFETY: httpd's own ap_filter_t, as above.
-        let next = unsafe { (*filter).next };
-        // SAFETY: the filter below is valid as long as this one; the other arguments are httpd's, passed on.
-        let status = unsafe { ffi::ap_get_brigade(next, brigade, mode, block, bytes) };
-        if let Some(trailers) = request.trailers().filter(|trailers| !trailers.is_empty()) {
-            trailers.take_reserved();
-        }
-        if request.headers_identity() != before {
-            request.headers().take_reserved();
-            hooks::restore(request);
-        }
-        status
-    })
 }

@@ -16,6 +16,7 @@ pub(super) enum Site {
     Directive,
     HeaderParser,
     InitServer,
+    InsertErrorFilter,
     InsertFilter,
     MergeConfig,
     ParseExtension,
@@ -25,6 +26,7 @@ pub(super) enum Site {
     PreHandshake,
     ProcessConnection,
     RegisterHooks,
+    ResponseFilter,
     TrailerFilter,
 }
 

@@ -6,13 +6,16 @@ use std::ptr;
 
 use super::connection::Connection;
 use super::ffi;
-use super::filter;
 use super::guard::{Site, guard};
 use super::log::{Sink, log};
 use super::request::Request;
+use super::response;
 use super::server::Server;
 use super::tls;
+use super::trailers;
+use crate::bindings::TokenBindings;
 use crate::config::ServerConfig;
+use crate::headers::Taken;
 use crate::outcome::{Level, Refusal, Response, tags};
 use crate::policy::{Judgement, Standing, judge};
 
@@ -67,6 +70,16 @@ pub(super) unsafe extern "C" fn register(_pool: *mut ffi::apr_pool_t) {
         // A sub-request that takes the place of the request (MultiViews) drops the filters that the request had.
         // SAFETY: as above.
         unsafe { ffi::ap_hook_insert_filter(Some(insert_filter), none, none, ffi::APR_HOOK_LAST as c_int) };
+        // A response that an error takes the place of drops its filters too.
+        // SAFETY: as above.
+        unsafe {
+            ffi::ap_hook_insert_error_filter(
+                Some(insert_error_filter),
+                none,
+                none,
+                ffi::APR_HOOK_LAST as c_int,
+            );
+        }
         // mod_ssl's hooks are optional: without mod_ssl, nobody calls them.
         for (name, hook) in [
             // SAFETY: mod_ssl calls the hook `init_server` with exactly this function's arguments.
@@ -77,7 +90,8 @@ pub(super) unsafe extern "C" fn register(_pool: *mut ffi::apr_pool_t) {
             // SAFETY: as above.
             unsafe { ffi::apr_optional_hook_add(name.as_ptr(), Some(hook), none, none, middle) };
         }
-        filter::register();
+        trailers::register();
+        response::register();
     });
 }
 
@@ -201,8 +215,8 @@ unsafe extern "C" fn post_read_request(request: *mut ffi::request_rec) -> c_int 
 
 /// Clears the request's headers, judges it, and passes on what was verified. `ServeUnbound` stands for "serve".
 fn receive(request: Request<'_>) -> Response {
-    let field = request.headers().take_reserved();
-    filter::watch(request);
+    let taken = request.headers().take_reserved();
+    trailers::watch(request);
     let Some(config) = request.server_config() else { return Response::ServerError };
     if request.origin().is_some() {
         // An internal redirect: the headers were taken from the first request, and its verdict holds for this one.
@@ -212,37 +226,68 @@ fn receive(request: Request<'_>) -> Response {
     if !config.enabled() {
         return Response::ServeUnbound;
     }
-    let refused = |refusal: Refusal| {
-        let strict = config.strict();
-        log(Sink::Request(request), refusal.level(strict), format_args!("{refusal}"));
-        refusal.response(strict)
-    };
-    let channel = match request.connection().channel() {
-        Ok(channel) => channel,
-        Err(fault) => return refused(Refusal::Fault(fault)),
-    };
+    match bindings(request, config, taken) {
+        Ok(Some(bindings)) => {
+            request.pass_on(request.keep(bindings), config, None);
+            Response::ServeUnbound
+        }
+        Ok(None) => Response::ServeUnbound,
+        Err(refusal) => {
+            let strict = config.strict();
+            log(Sink::Request(request), refusal.level(strict), format_args!("{refusal}"));
+            refusal.response(strict)
+        }
+    }
+}
+
+/// The Token Bindings that the request has, by its headers and its connection.
+fn bindings(
+    request: Request<'_>,
+    config: &ServerConfig,
+    taken: Taken<'_>,
+) -> Result<Option<TokenBindings>, Refusal> {
+    let channel = request.connection().channel().map_err(Refusal::Fault)?;
     let standing = match &channel {
         Some(channel) => Standing::Negotiated(channel.negotiated()),
         None => Standing::NotNegotiated,
     };
-    match (judge(config, standing, field, || request.is_pushed()), channel) {
-        (Judgement::Refuse(refusal), _) => refused(refusal),
-        (Judgement::Verify(header), Some(channel)) => match channel.verify(header) {
-            Ok(binding) => {
-                request.pass_on(request.keep(binding), config, config.pass());
-                Response::ServeUnbound
-            }
-            Err(refusal) => refused(refusal),
-        },
-        (Judgement::Unbound, _) | (Judgement::Verify(_), None) => Response::ServeUnbound,
+    let trusted = || comes_from_trusted_proxy(request, config);
+    match (judge(config, standing, taken, trusted, || request.is_pushed()), channel) {
+        (Judgement::Refuse(refusal), _) => Err(refusal),
+        (Judgement::Verify(header), Some(channel)) => {
+            channel.verify(header).map(|binding| Some(TokenBindings::Proved(binding)))
+        }
+        (Judgement::TakeOver(forwarded), _) => {
+            let bindings = forwarded.bindings().map_err(Refusal::Forwarded)?;
+            Ok(bindings.map(TokenBindings::Forwarded))
+        }
+        (Judgement::Unbound, _) | (Judgement::Verify(_), None) => Ok(None),
     }
 }
 
-/// Passes the request's binding on again, after httpd has replaced its environment or its headers.
+/// Is the peer believed what it says of its client? If not, says whom it is that is not believed: it may be a proxy that
+/// is missing in the configuration.
+fn comes_from_trusted_proxy(request: Request<'_>, config: &ServerConfig) -> bool {
+    let Some(proxies) = config.trusted_proxies() else { return false };
+    let peer = request.connection().peer();
+    let trusted = proxies.contain(peer);
+    if !trusted {
+        log(
+            Sink::Request(request),
+            Level::Info,
+            format_args!(
+                "{}: Sec-...-Token-Binding-ID headers removed: {peer} is not in TokenBindingTrustedProxy",
+                tags::NOT_TRUSTED
+            ),
+        );
+    }
+    trusted
+}
+
+/// Passes the request's bindings on again, after httpd has replaced its environment or its headers.
 pub(super) fn restore(request: Request<'_>) {
-    if let (Some(binding), Some(config)) = (request.binding(), request.server_config()) {
-        let pass = request.directory_config().and_then(|directory| directory.pass).unwrap_or(config.pass());
-        request.pass_on(binding, config, pass);
+    if let (Some(bindings), Some(config)) = (request.bindings(), request.server_config()) {
+        request.pass_on(bindings, config, request.directory_config());
     }
 }
 
@@ -262,5 +307,15 @@ unsafe extern "C" fn header_parser(request: *mut ffi::request_rec) -> c_int {
 unsafe extern "C" fn insert_filter(request: *mut ffi::request_rec) {
     // SAFETY: httpd gives the request that this thread serves.
     let request = unsafe { Request::from_raw(request) };
-    guard(Site::InsertFilter, Sink::Request(request), (), || filter::watch(request));
+    guard(Site::InsertFilter, Sink::Request(request), (), || {
+        trailers::watch(request);
+        response::prepare(request);
+    });
+}
+
+/// The filters of a response that takes another one's place are being put together.
+unsafe extern "C" fn insert_error_filter(request: *mut ffi::request_rec) {
+    // SAFETY: httpd gives the request that this thread serves.
+    let request = unsafe { Request::from_raw(request) };
+    guard(Site::InsertErrorFilter, Sink::Request(request), (), || response::prepare(request));
 }

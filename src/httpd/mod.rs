@@ -17,6 +17,8 @@ mod log;
 mod pool;
 mod record;
 mod request;
+mod response;
 mod server;
 mod table;
 mod tls;
+mod trailers;

@@ -10,9 +10,14 @@ use super::pool::Pool;
 use super::record;
 use super::server::Server;
 use super::table::Table;
-use crate::channel::Binding;
-use crate::config::{DirectoryConfig, PassVar, ServerConfig};
+use crate::bindings::TokenBindings;
+use crate::config::{DirectoryConfig, ServerConfig};
 use crate::policy::Variable;
+
+/// What is kept with a request from the moment its Token Bindings are known, and not before: unbound requests have none.
+pub(super) struct RequestState {
+    bindings: TokenBindings,
+}
 
 /// A `request_rec` that lives at least as long as `'r`, used by one thread.
 #[derive(Clone, Copy)]
@@ -80,6 +85,20 @@ impl<'r> Request<'r> {
         unsafe { Table::from_raw(table) }
     }
 
+    /// The response's headers, and those that it also has when an error document takes its place.
+    pub(super) fn response_headers(self) -> [Table<'r>; 2] {
+        // SAFETY: the request_rec is valid (from_raw).
+        let request = unsafe { &*self.raw };
+        // SAFETY: a request's tables live in its pool.
+        [request.headers_out, request.err_headers_out].map(|table| unsafe { Table::from_raw(table) })
+    }
+
+    /// The response's status code.
+    pub(super) fn status(self) -> u16 {
+        // SAFETY: the request_rec is valid (from_raw).
+        u16::try_from(unsafe { (*self.raw).status }).unwrap_or(0)
+    }
+
     /// Identifies the header table, to see whether httpd has put another in its place.
     pub(super) fn headers_identity(self) -> usize {
         // SAFETY: the request_rec is valid (from_raw).
@@ -111,36 +130,45 @@ impl<'r> Request<'r> {
         !value.is_null() && !unsafe { CStr::from_ptr(value) }.is_empty()
     }
 
-    /// The request's verified Token Binding, or that of the request which it continues.
-    pub(super) fn binding(self) -> Option<&'r Binding> {
-        self.own_binding().or_else(|| self.origin().and_then(Self::binding))
+    /// The request's Token Bindings, or those of the request which it continues.
+    pub(super) fn bindings(self) -> Option<&'r TokenBindings> {
+        match self.state() {
+            Some(state) => Some(&state.bindings),
+            None => self.origin().and_then(Self::bindings),
+        }
     }
 
-    fn own_binding(self) -> Option<&'r Binding> {
+    fn state(self) -> Option<&'r RequestState> {
         // SAFETY: the request_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).request_config };
         // SAFETY: request_config is the request's vector, the module record is ours.
-        let binding = unsafe { ffi::ap_get_module_config(configs, record::module()) };
+        let state = unsafe { ffi::ap_get_module_config(configs, record::module()) };
         // SAFETY: our slot holds nothing or what `keep` put there, which lives as long as the request.
-        unsafe { binding.cast::<Binding>().as_ref() }
+        unsafe { state.cast::<RequestState>().as_ref() }
     }
 
-    /// Keeps a verified Token Binding with the request.
-    pub(super) fn keep(self, binding: Binding) -> &'r Binding {
-        let kept = self.pool().place(binding);
+    /// Keeps the Token Bindings with the request.
+    pub(super) fn keep(self, bindings: TokenBindings) -> &'r TokenBindings {
+        let state = self.pool().place(RequestState { bindings });
         // SAFETY: the request_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).request_config };
-        // SAFETY: request_config is the request's vector, the module record is ours; the binding lives in the
+        // SAFETY: request_config is the request's vector, the module record is ours; the state lives in the
         // request's pool, as long as the vector.
-        unsafe { ffi::ap_set_module_config(configs, record::module(), ptr::from_mut(kept).cast()) };
-        kept
+        unsafe { ffi::ap_set_module_config(configs, record::module(), ptr::from_mut(state).cast()) };
+        &state.bindings
     }
 
-    /// Passes the binding on: sets the variables of `pass` and takes back the others, in the environment and, if so
-    /// configured, in the request's headers.
-    pub(super) fn pass_on(self, binding: &Binding, config: &'r ServerConfig, pass: PassVar) {
+    /// Passes the bindings on: sets the variables that the directory's settings name and takes back the others, in the
+    /// environment and, if so configured, in the request's headers.
+    pub(super) fn pass_on(
+        self,
+        bindings: &TokenBindings,
+        config: &'r ServerConfig,
+        directory: Option<&DirectoryConfig>,
+    ) {
+        let pass = config.pass(directory);
         for variable in Variable::ALL {
-            let value = if pass.includes(variable) { variable.value(binding) } else { None };
+            let value = if pass.includes(variable) { variable.value(bindings) } else { None };
             let value = value.map(|value| self.pool().copy_text(&value));
             let put = |table: Table<'r>, name: &'r CStr| match value {
                 Some(value) => table.set(name, value),

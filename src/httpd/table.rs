@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::marker::PhantomData;
 
 use super::ffi;
-use crate::headers::{Field, Reserved, reserved};
+use crate::headers::Taken;
 
 /// A table that lives at least as long as `'t`, and so do the strings in it.
 #[derive(Clone, Copy)]
@@ -40,23 +40,19 @@ impl<'t> Table<'t> {
         unsafe { ffi::apr_table_unset(self.raw, name.as_ptr()) }
     }
 
-    /// Removes every header that a client must not send beyond this module, and tells what it sent as
-    /// `Sec-Token-Binding`.
-    pub(super) fn take_reserved(self) -> Field<'t> {
-        let mut field = Field::Absent;
+    /// Removes every header that a client must not send beyond this module, and tells what was there.
+    pub(super) fn take_reserved(self) -> Taken<'t> {
+        let mut taken = Taken::default();
         let mut found: Vec<&CStr> = Vec::new();
         for (name, value) in self.entries() {
-            match reserved(name.to_bytes()) {
-                None => continue,
-                Some(Reserved::TokenBinding) => field = field.and(value.to_bytes()),
-                Some(Reserved::Spoof) => {}
+            if taken.add(name.to_bytes(), value.to_bytes()) {
+                found.push(name);
             }
-            found.push(name);
         }
         for name in found {
             self.unset(name);
         }
-        field
+        taken
     }
 
     /// Is there nothing in it?

@@ -58,7 +58,10 @@ fn make_install_puts_the_files_where_a2enmod_finds_them() {
     let load = std::fs::read_to_string(available.join("token_binding.load")).unwrap();
     let path = load.lines().find_map(|line| line.strip_prefix("LoadModule token_binding_module ")).unwrap();
     let installed = root.path().join(path.trim_start_matches('/'));
-    assert_eq!(std::fs::read(installed).unwrap(), std::fs::read(setup::module()).unwrap());
+    assert!(
+        std::fs::read(installed).unwrap() == std::fs::read(setup::module()).unwrap(),
+        "the module itself"
+    );
     assert!(available.join("token_binding.conf").exists());
     make("uninstall");
     assert_eq!(std::fs::read_dir(&available).unwrap().count(), 0);

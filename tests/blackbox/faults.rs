@@ -42,6 +42,35 @@ async fn a_panic_in_a_request_is_500_and_a_line_and_the_process_lives() {
     }
 }
 
+/// What should have been added to a response is not known then: nothing of it is sent.
+#[tokio::test]
+async fn a_panic_in_the_response_filter_ends_the_connection_or_stream() {
+    let site = "ResponseFilter";
+    let mut server = Setup {
+        module: Some(setup::faulty_module()),
+        environment: vec![("TOKEN_BINDING_PANIC_AT", site.to_owned())],
+        ..Setup::with("TokenBindingIncludeReferred On\nRedirect /moved /page.html")
+    }
+    .start();
+    server.announce("TB901");
+    server.announce("panicked at");
+    let visitor = Visitor::new();
+    let children = server.children();
+    for path in ["/moved", "/page.html"] {
+        let mut one = http1(&server).await;
+        let ekm = one.get_ref().ekm().unwrap();
+        let asking = visitor.get(&ekm, path).header("X-Panic", "please");
+        one.request(&asking).await.unwrap_err();
+        let two = http2(&server).await;
+        let asking = visitor.get(two.ekm(), path).header("X-Panic", "please");
+        two.request(&asking).await.unwrap_err();
+        assert_eq!(two.request(&visitor.get(two.ekm(), "/page.html")).await.unwrap().status, 200);
+    }
+    assert!(server.line("TB901").contains(site));
+    assert_eq!(visitor.visit(&server, "/page.html").await.status, 200);
+    assert_eq!(server.children(), children, "the same processes");
+}
+
 #[tokio::test]
 async fn a_panic_in_a_handshake_ends_that_handshake_only() {
     for site in ["ParseExtension", "AddExtension"] {

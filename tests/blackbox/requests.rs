@@ -231,7 +231,7 @@ async fn a_header_where_nothing_was_negotiated_is_400_or_lenient_unbound() {
 
 #[tokio::test]
 async fn a_header_on_plain_http_is_400() {
-    let plain = VirtualHost { name: HOST, tls: false, directives: String::new() };
+    let plain = VirtualHost::plain(HOST, "");
     let server = Setup { virtual_hosts: vec![plain], ..Setup::default() }.start();
     let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
     let mut http = tokbind::http1::Http1::over(stream);

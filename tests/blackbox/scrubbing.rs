@@ -84,7 +84,7 @@ async fn a_disabled_virtual_host_takes_no_notice_of_the_message_and_passes_nothi
 
 #[tokio::test]
 async fn a_proxied_backend_gets_the_verified_headers_and_no_others() {
-    let plain = VirtualHost { name: HOST, tls: false, directives: String::new() };
+    let plain = VirtualHost::plain(HOST, "");
     let backend = Setup { module: None, virtual_hosts: vec![plain], ..Setup::default() }.start();
     let front = |directives: &str| {
         let port = backend.port();

@@ -51,6 +51,17 @@ pub(crate) fn other_element(tokenbinding_type: TokenBindingType, id: &str) -> St
     format!("{}.{id}", encode(&[tokenbinding_type.0]))
 }
 
+/// Reads what [`other_element`] wrote: the type, and the ID's bytes.
+pub(crate) fn read_other_element(element: &[u8]) -> Result<(TokenBindingType, Vec<u8>), Error> {
+    let dot = element.iter().position(|byte| *byte == b'.').ok_or(Error::HeaderEncoding)?;
+    let (tokenbinding_type, id) = element.split_at_checked(dot).ok_or(Error::HeaderEncoding)?;
+    let id = id.strip_prefix(b".").ok_or(Error::HeaderEncoding)?;
+    match decode(tokenbinding_type)?.as_slice() {
+        [tokenbinding_type] => Ok((TokenBindingType(*tokenbinding_type), decode(id)?)),
+        _ => Err(Error::HeaderEncoding),
+    }
+}
+
 /// The value of [`SEC_TOKEN_BINDING_CONTEXT`]: base64url of the version's two octets, the key parameters and the EKM.
 ///
 /// It is as secret as the EKM is.

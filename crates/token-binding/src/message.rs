@@ -120,6 +120,14 @@ pub struct TokenBindingId<'a> {
 }
 
 impl<'a> TokenBindingId<'a> {
+    /// Reads an ID, which must fill `bytes`. The key is not looked at.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] or [`Error::TrailingBytes`] when its length is wrong.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        Reader::read_all(bytes, "TokenBindingID", Self::read)
+    }
+
     fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         let ((key_parameters, public_key), bytes) =
             reader.spanned("TokenBinding.tokenbindingid", |reader| {

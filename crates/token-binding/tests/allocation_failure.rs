@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use support::{PROVIDED, ekm, message, other_ekm, part};
 use token_binding::message::TokenBindingMessage;
-use token_binding::verify::{OpenSsl, VerifiedMessage, verify_message};
+use token_binding::verify::{OpenSsl, VerifiedBindings, verify_message};
 use token_binding::{Ekm, Error, KeyParameters};
 
 /// How many more allocations succeed.
@@ -63,7 +63,7 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-fn verify(bytes: &[u8], negotiated: KeyParameters, ekm: &Ekm) -> Result<VerifiedMessage, Error> {
+fn verify(bytes: &[u8], negotiated: KeyParameters, ekm: &Ekm) -> Result<VerifiedBindings, Error> {
     let message = TokenBindingMessage::parse(bytes).unwrap();
     verify_message(&OpenSsl, &message, negotiated, ekm)
 }
@@ -71,8 +71,8 @@ fn verify(bytes: &[u8], negotiated: KeyParameters, ekm: &Ekm) -> Result<Verified
 /// Runs `verify` with the first allocation failing, then the second, and so on until it needs no more than it gets.
 /// Gives `check` each result of a run in which an allocation failed, and returns how many those were.
 fn starve(
-    verify: impl Fn() -> Result<VerifiedMessage, Error>,
-    check: impl Fn(&Result<VerifiedMessage, Error>),
+    verify: impl Fn() -> Result<VerifiedBindings, Error>,
+    check: impl Fn(&Result<VerifiedBindings, Error>),
 ) -> usize {
     for granted in 0.. {
         FAILED.store(false, Ordering::Relaxed);

@@ -6,7 +6,7 @@ mod support;
 use support::{PROVIDED, Part, REFERRED, UNKNOWN, ekm, message, part};
 use token_binding::key::{P256_LENGTH, RSA2048_LENGTH, RsaPublicKey, TbEcPoint};
 use token_binding::message::TokenBindingMessage;
-use token_binding::verify::{SignatureBackend, SignatureError, VerifiedMessage, verify_message};
+use token_binding::verify::{SignatureBackend, SignatureError, VerifiedBindings, verify_message};
 use token_binding::{Error, KeyError, KeyParameters, TokenBindingType};
 
 const EC: KeyParameters = KeyParameters::ECDSAP256;
@@ -46,7 +46,7 @@ impl<F: Fn(TokenBindingType) -> Result<(), SignatureError>> SignatureBackend for
 fn verify(
     parts: &[Part],
     answer: impl Fn(TokenBindingType) -> Result<(), SignatureError>,
-) -> Result<VerifiedMessage, Error> {
+) -> Result<VerifiedBindings, Error> {
     verify_message(&Answers(answer), &TokenBindingMessage::parse(&message(parts)).unwrap(), EC, &ekm())
 }
 

@@ -7,7 +7,7 @@ use support::{PROVIDED, REFERRED, Vector, vectors};
 use token_binding::message::{TokenBinding, TokenBindingMessage};
 use token_binding::sign::MessageBuilder;
 use token_binding::verify::{
-    OpenSsl, RustCrypto, SignatureBackend, VerifiedMessage, verify_binding, verify_header, verify_message,
+    OpenSsl, RustCrypto, SignatureBackend, VerifiedBindings, verify_binding, verify_header, verify_message,
 };
 use token_binding::{Error, KeyParameters, TokenBindingType, header};
 
@@ -103,7 +103,7 @@ fn each_verdict_is_as_recorded() {
     }
 }
 
-fn assert_reported(vector: &Vector, verified: &VerifiedMessage) {
+fn assert_reported(vector: &Vector, verified: &VerifiedBindings) {
     let id_of = |wanted| {
         vector
             .bindings

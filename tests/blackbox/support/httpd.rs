@@ -37,6 +37,10 @@ impl VirtualHost {
     pub fn tls(name: &'static str, directives: impl Into<String>) -> Self {
         Self { name, tls: true, directives: directives.into() }
     }
+
+    pub fn plain(name: &'static str, directives: impl Into<String>) -> Self {
+        Self { name, tls: false, directives: directives.into() }
+    }
 }
 
 /// The server's configuration.
@@ -222,14 +226,27 @@ impl Setup {
             writeln!(text, "  DocumentRoot {root}/htdocs").unwrap();
             if host.tls {
                 writeln!(text, "  SSLEngine On\n  SSLCertificateFile {root}/server.pem").unwrap();
-                if self.http2 && self.mpm == Mpm::Event {
-                    writeln!(text, "  Protocols h2 http/1.1").unwrap();
-                }
+            }
+            if self.http2 && self.mpm == Mpm::Event {
+                writeln!(text, "  Protocols {} http/1.1", if host.tls { "h2" } else { "h2c" }).unwrap();
             }
             writeln!(text, "{}\n</VirtualHost>", expand(&host.directives, dir, port)).unwrap();
         }
         text
     }
+}
+
+/// Directives that take over a file of `docs/conf` as it stands, with values for its variables: what the documentation
+/// shows is what the tests run.
+pub fn documented(file: &str, values: &[(&str, &str)]) -> String {
+    let path = setup::root().join("docs/conf").join(file);
+    assert!(path.is_file(), "{}", path.display());
+    let mut directives = String::new();
+    for (name, value) in values {
+        writeln!(directives, "Define {name} {value}").unwrap();
+    }
+    writeln!(directives, "Include {}", path.display()).unwrap();
+    directives
 }
 
 /// In a test's directives, `@DIR@` is the server's directory and `@PORT@` its port.

@@ -22,7 +22,7 @@ pub use crate::message::MAX_BINDINGS;
 pub use openssl::OpenSsl;
 #[cfg(feature = "rustcrypto")]
 pub use rustcrypto::RustCrypto;
-pub use verified::{VerifiedId, VerifiedMessage, VerifiedOther};
+pub use verified::{VerifiedBindings, VerifiedId, VerifiedOther};
 
 /// Bytes that a signature signs: type, key parameters and EKM (RFC 8471 section 3.3).
 const SIGNED_LENGTH: usize = 2 + EKM_LENGTH;
@@ -86,7 +86,7 @@ pub enum SignatureError {
 /// # Errors
 /// What is wrong with the header, or [`Error::Backend`] when OpenSSL failed.
 #[cfg(feature = "openssl")]
-pub fn verify_header(header: &[u8], negotiated: KeyParameters, ekm: &Ekm) -> Result<VerifiedMessage, Error> {
+pub fn verify_header(header: &[u8], negotiated: KeyParameters, ekm: &Ekm) -> Result<VerifiedBindings, Error> {
     let bytes = crate::header::decode(header)?;
     let message = TokenBindingMessage::parse(&bytes)?;
     verify_message(&OpenSsl, &message, negotiated, ekm)
@@ -106,7 +106,7 @@ pub fn verify_message<B: SignatureBackend>(
     message: &TokenBindingMessage<'_>,
     negotiated: KeyParameters,
     ekm: &Ekm,
-) -> Result<VerifiedMessage, Error> {
+) -> Result<VerifiedBindings, Error> {
     let provided = at_most_one(message, TokenBindingType::PROVIDED, Error::MultipleProvided)?
         .ok_or(Error::NoProvided)?;
     let used = provided.tokenbindingid().key_parameters();
@@ -122,7 +122,7 @@ pub fn verify_message<B: SignatureBackend>(
     let provided = provided.verify(backend, ekm)?;
     let referred = referred.map(|claim| claim.verify(backend, ekm)).transpose()?;
     let others = verify_others(backend, message, ekm)?;
-    Ok(VerifiedMessage::new(provided, referred, others))
+    Ok(VerifiedBindings::new(provided, referred, others))
 }
 
 /// Verifies one binding by itself, for a report on a message: the key and the signature of any type of binding.

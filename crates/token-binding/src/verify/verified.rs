@@ -1,21 +1,23 @@
-//! What verification yields. Only [`verify_message`](super::verify_message) makes these.
+//! What verification yields. Only [`verify_message`](super::verify_message) makes these, and
+//! [`forwarded`](crate::forwarded), where a reverse proxy has verified.
 
 use std::fmt;
 
 use crate::message::TokenBindingId;
 use crate::{KeyParameters, TokenBindingType, header};
 
-/// A message whose bindings are proven: the client holds these keys, on the connection that the EKM is of.
+/// A request's Token Bindings, proven: the client holds these keys, on the connection that the EKM is of. That
+/// connection is the server's own, or that of a reverse proxy which the server trusts to have verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedMessage {
+pub struct VerifiedBindings {
     provided: VerifiedId,
     referred: Option<VerifiedId>,
     others: Vec<VerifiedOther>,
     others_header_value: Option<Box<str>>,
 }
 
-impl VerifiedMessage {
-    pub(super) fn new(
+impl VerifiedBindings {
+    pub(crate) fn new(
         provided: VerifiedId,
         referred: Option<VerifiedId>,
         others: Vec<VerifiedOther>,
@@ -63,7 +65,7 @@ pub struct VerifiedId {
 }
 
 impl VerifiedId {
-    pub(super) fn new(id: TokenBindingId<'_>) -> Self {
+    pub(crate) fn new(id: TokenBindingId<'_>) -> Self {
         Self {
             bytes: id.as_bytes().into(),
             base64url: header::encode(id.as_bytes()).into(),
@@ -105,7 +107,7 @@ pub struct VerifiedOther {
 }
 
 impl VerifiedOther {
-    pub(super) const fn new(tokenbinding_type: TokenBindingType, id: VerifiedId) -> Self {
+    pub(crate) const fn new(tokenbinding_type: TokenBindingType, id: VerifiedId) -> Self {
         Self { tokenbinding_type, id }
     }
 

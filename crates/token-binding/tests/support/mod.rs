@@ -9,7 +9,7 @@ use token_binding::key::PublicKey;
 use token_binding::message::TokenBindingMessage;
 use token_binding::sign::openssl::PrivateKey;
 use token_binding::sign::{MessageBuilder, Signer};
-use token_binding::verify::{OpenSsl, RustCrypto, VerifiedMessage, verify_message};
+use token_binding::verify::{OpenSsl, RustCrypto, VerifiedBindings, verify_message};
 use token_binding::{Ekm, Error, KeyParameters, TokenBindingType};
 
 pub(crate) const PROVIDED: TokenBindingType = TokenBindingType::PROVIDED;
@@ -78,7 +78,7 @@ pub(crate) fn message(parts: &[Part]) -> Vec<u8> {
 
 /// The verdict on these bytes, on which both backends must agree: same error, or same IDs. OpenSSL's error queue is
 /// empty afterwards.
-pub(crate) fn verdict(bytes: &[u8], negotiated: KeyParameters, ekm: &Ekm) -> Result<VerifiedMessage, Error> {
+pub(crate) fn verdict(bytes: &[u8], negotiated: KeyParameters, ekm: &Ekm) -> Result<VerifiedBindings, Error> {
     let message = TokenBindingMessage::parse(bytes)?;
     let verdict = verify_message(&OpenSsl, &message, negotiated, ekm);
     assert!(openssl::error::Error::get().is_none(), "an error is left in OpenSSL's queue");
@@ -88,7 +88,7 @@ pub(crate) fn verdict(bytes: &[u8], negotiated: KeyParameters, ekm: &Ekm) -> Res
 }
 
 /// The verdict on a provided binding alone.
-pub(crate) fn verdict_on(part: &Part, ekm: &Ekm) -> Result<VerifiedMessage, Error> {
+pub(crate) fn verdict_on(part: &Part, ekm: &Ekm) -> Result<VerifiedBindings, Error> {
     verdict(&message(std::slice::from_ref(part)), KeyParameters(part.id[0]), ekm)
 }
 

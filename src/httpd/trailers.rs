@@ -1,0 +1,62 @@
+//! Trailers: headers that come after a request's body, when the request is long under way. httpd keeps them apart
+//! (`trailers_in`), or with `MergeTrailers On` adds them to the headers, and a proxy passes them on. Names that a client
+//! must not set are removed there too.
+
+use std::ffi::c_int;
+
+use super::ffi;
+use super::filter::Filter;
+use super::guard::{Site, guard};
+use super::hooks;
+use super::log::Sink;
+use super::request::Request;
+
+/// Above httpd's own HTTP filter (AP_FTYPE_PROTOCOL), which reads the trailers, and below all that want the body.
+const FILTER_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_PROTOCOL - 1;
+
+static FILTER: Filter = Filter::input();
+
+/// Registers the filter with httpd, once per start.
+pub(super) fn register() {
+    // SAFETY: httpd copies the name; the function stays mapped (-z nodelete).
+    let record = unsafe {
+        ffi::ap_register_input_filter(c"TOKEN_BINDING_TRAILERS".as_ptr(), Some(trailers), None, FILTER_TYPE)
+    };
+    FILTER.registered(record);
+}
+
+/// Watches the request's trailers, if it can have any and is not watched yet.
+pub(super) fn watch(request: Request<'_>) {
+    if request.connection().is_secondary() || request.headers().get(c"Transfer-Encoding").is_some() {
+        FILTER.add_once(request);
+    }
+}
+
+/// The filter: reads from the one below, then clears what that has read.
+unsafe extern "C" fn trailers(
+    filter: *mut ffi::ap_filter_t,
+    brigade: *mut ffi::apr_bucket_brigade,
+    mode: ffi::ap_input_mode_t,
+    block: ffi::apr_read_type_e,
+    bytes: ffi::apr_off_t,
+) -> ffi::apr_status_t {
+    // SAFETY: httpd calls a filter with its own ap_filter_t; `r` is the request it was added to.
+    let raw = unsafe { (*filter).r };
+    // SAFETY: the request is being served, by this thread.
+    let request = unsafe { Request::from_raw(raw) };
+    guard(Site::TrailerFilter, Sink::Request(request), ffi::APR_EGENERAL_ as c_int, || {
+        let before = request.headers_identity();
+        // SAFETY: httpd's own ap_filter_t, as above.
+        let next = unsafe { (*filter).next };
+        // SAFETY: the filter below is valid as long as this one; the other arguments are httpd's, passed on.
+        let status = unsafe { ffi::ap_get_brigade(next, brigade, mode, block, bytes) };
+        if let Some(trailers) = request.trailers().filter(|trailers| !trailers.is_empty()) {
+            trailers.take_reserved();
+        }
+        if request.headers_identity() != before {
+            request.headers().take_reserved();
+            hooks::restore(request);
+        }
+        status
+    })
+}
