@@ -13,7 +13,7 @@ use super::httpd::{Httpd, PATIENCE};
 use super::setup;
 
 /// The hosts that lead to the test's server.
-const HOSTS: [&str; 3] = ["www.bound.test", "other.bound.test", "www.other.test"];
+const HOSTS: [&str; 4] = ["www.bound.test", "other.bound.test", "www.other.test", "op.test"];
 
 pub struct Agent {
     pub process: Child,

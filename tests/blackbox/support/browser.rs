@@ -133,15 +133,19 @@ fn profile() -> TempDir {
 impl Page {
     /// Sends a command and waits for its result; events that come meanwhile are kept.
     pub async fn command(&mut self, method: &str, parameters: Value) -> Value {
+        self.try_command(method, &parameters).await.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    async fn try_command(&mut self, method: &str, parameters: &Value) -> Result<Value, Value> {
         self.last_id += 1;
         let id = self.last_id;
         let text = json!({ "id": id, "method": method, "params": parameters }).to_string();
         self.socket.send(Message::text(text)).await.unwrap();
         loop {
-            let message = self.receive().await;
+            let mut message = self.receive().await;
             if message["id"] == json!(id) {
-                assert!(message.get("error").is_none(), "{method}: {message}");
-                return message["result"].clone();
+                let error = message["error"].take();
+                return if error.is_null() { Ok(message["result"].take()) } else { Err(error) };
             }
             self.events.push(message);
         }
@@ -186,6 +190,23 @@ impl Page {
                 self.event("Page.loadEventFired").await;
                 return response["params"]["response"]["status"].as_u64().unwrap().try_into().unwrap();
             }
+        }
+    }
+
+    /// Waits until the tab has come to this address, whatever pages send it on by themselves on the way.
+    pub async fn arrive(&mut self, url: &str) {
+        let arrived = json!({
+            "expression": format!("location.href === {} && document.readyState === 'complete'", json!(url)),
+        });
+        let there = timeout(PATIENCE, async {
+            // Between two pages there may be nothing to ask.
+            while !matches!(self.try_command("Runtime.evaluate", &arrived).await, Ok(answer) if answer["result"]["value"] == true) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        if there.is_err() {
+            panic!("{url} was not reached, but {}:\n{}", self.url().await, self.text().await);
         }
     }
 

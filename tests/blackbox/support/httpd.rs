@@ -56,6 +56,8 @@ pub struct Setup {
     pub global: String,
     pub virtual_hosts: Vec<VirtualHost>,
     pub environment: Vec<(&'static str, String)>,
+    /// A port chosen before, where somebody else's configuration names it.
+    pub port: Option<u16>,
 }
 
 impl Default for Setup {
@@ -69,6 +71,7 @@ impl Default for Setup {
             global: String::new(),
             virtual_hosts: vec![VirtualHost::tls(HOST, "")],
             environment: Vec::new(),
+            port: None,
         }
     }
 }
@@ -138,7 +141,7 @@ impl Setup {
     fn write(&self) -> (TempDir, u16) {
         let dir = tempfile::Builder::new().prefix("tb-httpd-").tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let port = free_port();
+        let port = self.port.unwrap_or_else(free_port);
         fs::write(dir.path().join("server.pem"), pki::server().pem()).unwrap();
         fs::write(dir.path().join("user.pem"), pki::user().certificate.to_pem().unwrap()).unwrap();
         let documents = dir.path().join("htdocs");

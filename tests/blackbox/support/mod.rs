@@ -5,6 +5,7 @@ pub mod browser;
 pub mod client;
 pub mod httpd;
 pub mod pki;
+pub mod provider;
 pub mod setup;
 
 pub use client::{Visitor, shown};

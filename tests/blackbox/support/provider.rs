@@ -1,0 +1,128 @@
+//! The OpenID Provider of `tests/provider`, and sites that rely on it.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use super::httpd::{HOST, Httpd, PATIENCE, Setup, VirtualHost, documented, free_port};
+use super::setup;
+
+/// The provider's host: another registered domain than the relying party's.
+pub const PROVIDER: &str = "op.test";
+
+/// A running OpenID Provider, reached through httpd or, as the back channel, directly. It ends when it goes out of scope.
+pub struct Provider {
+    _process: Child,
+}
+
+impl Provider {
+    /// Starts it on a port that was chosen before, so that httpd's configuration could name it.
+    async fn start(port: u16, site: u16) -> Self {
+        let process = Command::new(setup::python())
+            .args(["-W", "error::DeprecationWarning"])
+            .arg(setup::root().join("tests/provider/provider.py"))
+            .args(["--port", &port.to_string()])
+            .args(["--issuer", &format!("https://{PROVIDER}:{site}")])
+            .args(["--back-channel", &format!("https://localhost:{site}")])
+            .args(["--redirect-uri", &format!("https://{HOST}:{site}/app/callback")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the provider can be run");
+        tokio::time::timeout(PATIENCE, async {
+            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .expect("the provider takes connections");
+        Self { _process: process }
+    }
+}
+
+/// How the relying party gets its id_token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The code flow: a redirect brings a code, and the relying party fetches the token.
+    Code,
+    /// The implicit flow: the browser itself brings the token, in a form.
+    FormPost,
+}
+
+/// A relying party with mod_auth_openidc and its provider, both on one httpd: everything below /app needs a login.
+pub struct SingleSignOn {
+    pub policy: &'static str,
+    pub flow: Flow,
+    pub setup: Setup,
+    /// More directives for the relying party.
+    pub directives: String,
+}
+
+impl Default for SingleSignOn {
+    fn default() -> Self {
+        let mut setup = Setup { virtual_hosts: Vec::new(), ..Setup::default() };
+        setup.modules.push("auth_openidc");
+        Self { policy: "optional", flow: Flow::Code, setup, directives: String::new() }
+    }
+}
+
+impl SingleSignOn {
+    pub fn with_policy(policy: &'static str) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
+    pub fn without_module(mut self) -> Self {
+        self.setup.module = None;
+        self
+    }
+
+    pub async fn start(self) -> (Httpd, Provider) {
+        let Self { policy, flow, mut setup, directives } = self;
+        let port = free_port();
+        let mut relying = relying_party("@PORT@", policy);
+        if flow == Flow::FormPost {
+            relying += "OIDCResponseType id_token\nOIDCResponseMode form_post\n";
+        }
+        relying += "ScriptAlias /app/ @DIR@/htdocs/\n";
+        relying += &directives;
+        setup.virtual_hosts = vec![VirtualHost::tls(HOST, relying), provider_host(port)];
+        let server = setup.start();
+        let provider = Provider::start(port, server.port()).await;
+        (server, provider)
+    }
+}
+
+/// The relying party's directives, for a site and a provider on this port.
+pub fn relying_party(port: &str, policy: &str) -> String {
+    documented(
+        "openidc.conf",
+        &[
+            ("PROVIDER_METADATA", &format!("https://localhost:{port}/.well-known/openid-configuration")),
+            ("CLIENT_SECRET", "secret"),
+            ("SITE", &format!("https://{HOST}:{port}")),
+            ("PASSPHRASE", "a-passphrase-for-the-tests"),
+            ("POLICY", policy),
+        ],
+    ) + BACK_CHANNEL
+}
+
+/// The test's certificate is its own authority.
+pub const BACK_CHANNEL: &str = "OIDCCABundlePath @DIR@/server.pem\n";
+
+/// The provider's virtual host, for a provider on this port. The name that relying parties reach it by has to lead to this
+/// machine without a browser's help.
+pub fn provider_host(port: u16) -> VirtualHost {
+    let origin = format!("http://127.0.0.1:{port}");
+    VirtualHost::tls(
+        PROVIDER,
+        documented("provider.conf", &[("PROVIDER", &origin)]) + "ServerAlias localhost\n",
+    )
+}
+
+/// Starts a provider for a server whose virtual hosts were made for this port.
+pub async fn start_provider(port: u16, server: &Httpd) -> Provider {
+    Provider::start(port, server.port()).await
+}
