@@ -1,6 +1,8 @@
 //! mod_auth_openidc, Debian's: browsers log in with every policy and flow, their sessions are bound to their keys, and a
 //! stolen cookie is worth nothing.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 use tokbind::http1::Http1;
 use tokbind::{Request, Response, binding};
@@ -152,6 +154,33 @@ async fn a_session_survives_a_graceful_restart_over_http_2() {
     assert_ne!(shown(&before, "REMOTE_PORT"), shown(&after, "REMOTE_PORT"), "another connection");
     assert_eq!(shown(&after, "OIDC_CLAIM_sub"), Some("alice"), "{after}");
     assert_eq!(shown(&after, ID), shown(&before, ID));
+}
+
+/// Relying party and provider share address and certificate: the browser uses one HTTP/2 connection for both, with a key
+/// for each, and nobody mixes them up.
+#[tokio::test]
+async fn relying_party_and_provider_on_one_http_2_connection() {
+    let mut site = site("enforced", Flow::Code);
+    site.setup.global =
+        "CustomLog @DIR@/access.log \"%V %{remote}p %{Sec-Provided-Token-Binding-ID}e\"".into();
+    let (server, _provider) = site.start().await;
+    let browser = Browser::trusting().await;
+    let mut page = browser.page().await;
+    let text = login(&mut page, &server).await;
+    let id = shown(&text, ID).unwrap();
+    assert_eq!(bound_to(&text), Some(hash(id)));
+    let log = std::fs::read_to_string(server.dir().join("access.log")).unwrap();
+    let of = |host: &str| -> (HashSet<String>, HashSet<String>) {
+        log.lines()
+            .filter_map(|line| line.strip_prefix(host)?.trim_start().split_once(' '))
+            .map(|(port, id)| (port.to_owned(), id.to_owned()))
+            .unzip()
+    };
+    let ((ports, ids), (provider_ports, provider_ids)) = (of(HOST), of(PROVIDER));
+    assert_eq!((ports.len(), ids.len()), (1, 1), "{log}");
+    assert_eq!(ports, provider_ports, "one connection:\n{log}");
+    assert_eq!(provider_ids.len(), 1, "{log}");
+    assert!(ids.is_disjoint(&provider_ids), "a key for each:\n{log}");
 }
 
 fn with_cookie(request: Request, cookie: &str) -> Request {

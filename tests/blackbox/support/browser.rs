@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::httpd::PATIENCE;
-use super::setup;
+use super::{pki, setup};
 
 /// A browser with a profile of its own: fresh keys, no cookies.
 pub struct Browser {
@@ -36,11 +36,23 @@ impl Browser {
     /// Starts Chromium 69, which speaks Token Binding itself. Every host name leads to this machine; certificates are
     /// taken as they are.
     pub async fn start() -> Self {
+        Self::with_token_binding("--ignore-certificate-errors").await
+    }
+
+    /// As [`start`](Self::start), but only the tests' own certificate is taken, and without reservation: for the names
+    /// in it, the browser uses one HTTP/2 connection.
+    pub async fn trusting() -> Self {
+        let key = pki::server().certificate.public_key().unwrap().public_key_to_der().unwrap();
+        let hash = openssl::base64::encode_block(&openssl::sha::sha256(&key));
+        Self::with_token_binding(&format!("--ignore-certificate-errors-spki-list={hash}")).await
+    }
+
+    async fn with_token_binding(certificates: &str) -> Self {
         let profile = profile();
         let mut command = Command::new(setup::chromium_69());
         command
             .args(["--single-process", "--enable-features=token-binding,NetworkService"])
-            .args(["--ignore-certificate-errors", "--host-resolver-rules=MAP * 127.0.0.1"]);
+            .args([certificates, "--host-resolver-rules=MAP * 127.0.0.1"]);
         Self::run(command, profile).await
     }
 

@@ -1,0 +1,128 @@
+//! An OAuth 2.0 resource server: JWT access tokens that are bound to the key which the client uses there. The client is a
+//! program with keys of its own; mod_auth_openidc checks the tokens.
+
+use serde_json::Value;
+use tokbind::http1::Http1;
+use tokbind::{Request, Response, binding};
+
+use crate::support::client::{connect, http1, http2, unbound};
+use crate::support::httpd::{HOST, documented, free_port};
+use crate::support::provider::{BACK_CHANNEL, PROVIDER, Provider, provider_host, start_provider};
+use crate::support::{Httpd, Setup, VirtualHost, Visitor, shown};
+
+const RESOURCE: &str = "/api/env.cgi";
+
+/// A resource server and the provider that issues its tokens.
+async fn resource_server(setup: Setup, directives: &str) -> (Httpd, Provider) {
+    let port = free_port();
+    let values = [
+        ("PROVIDER_JWKS", "https://localhost:@PORT@/jwks"),
+        ("PROVIDER", &format!("https://{PROVIDER}:@PORT@")),
+    ];
+    let resource = documented("resource-server.conf", &values)
+        + BACK_CHANNEL
+        + "ScriptAlias /api/ @DIR@/htdocs/\n"
+        + directives;
+    let mut setup =
+        Setup { virtual_hosts: vec![VirtualHost::tls(HOST, resource), provider_host(port)], ..setup };
+    setup.modules.push("auth_openidc");
+    let mut server = setup.start();
+    // Each token that is refused.
+    server.announce("auth_openidc:error");
+    let provider = start_provider(port, &server).await;
+    (server, provider)
+}
+
+/// Gets an access token as a service does. `provided` is its key at the provider, `referred` the one that it uses at the
+/// resource server.
+async fn access_token(server: &Httpd, provided: &Visitor, referred: Option<&Visitor>) -> String {
+    let mut http = http1(server).await;
+    let ekm = http.get_ref().ekm().unwrap();
+    let referred = referred.map(|referred| &referred.key as &dyn binding::Signer);
+    let header = binding::header(&ekm, &provided.key, referred).unwrap();
+    read_token(&http.request(&token_request().header(binding::SEC_TOKEN_BINDING, header)).await.unwrap())
+}
+
+fn token_request() -> Request {
+    Request::new("POST", PROVIDER, "/token")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body("grant_type=client_credentials&client_id=service&client_secret=secret&scope=read")
+}
+
+fn read_token(answer: &Response) -> String {
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+    answer["access_token"].as_str().unwrap().to_owned()
+}
+
+fn bearing(request: Request, token: &str) -> Request {
+    request.header("Authorization", format!("Bearer {token}"))
+}
+
+fn is_served(answer: &Response) -> bool {
+    match answer.status {
+        200 => shown(&answer.text(), "REMOTE_USER") == Some("service"),
+        status => {
+            assert_eq!(status, 401, "{}", answer.text());
+            false
+        }
+    }
+}
+
+/// Uses the token with a key, over HTTP/1.1 and HTTP/2.
+async fn uses(server: &Httpd, client: &Visitor, token: &str) -> [bool; 2] {
+    let mut one = http1(server).await;
+    let ekm = one.get_ref().ekm().unwrap();
+    let first = one.request(&bearing(client.get(&ekm, RESOURCE), token)).await.unwrap();
+    let two = http2(server).await;
+    let second = two.request(&bearing(client.get(two.ekm(), RESOURCE), token)).await.unwrap();
+    [first, second].map(|answer| is_served(&answer))
+}
+
+/// Uses the token without Token Binding.
+async fn uses_unbound(server: &Httpd, token: &str) -> bool {
+    let mut plain = Http1::new(connect(server, &unbound()).await);
+    is_served(&plain.request(&bearing(Request::get(HOST, RESOURCE), token)).await.unwrap())
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_the_client_that_it_is_bound_to_and_for_nobody_else() {
+    let (server, _provider) = resource_server(Setup::default(), "").await;
+    let (client, at_provider, thief) = (Visitor::new(), Visitor::new(), Visitor::new());
+    let token = access_token(&server, &at_provider, Some(&client)).await;
+    assert_eq!(uses(&server, &client, &token).await, [true, true], "{}", server.log());
+    assert_eq!(uses(&server, &thief, &token).await, [false, false]);
+    assert_eq!(uses(&server, &at_provider, &token).await, [false, false], "the key of another site");
+    assert!(!uses_unbound(&server, &token).await);
+    // With the client's ID in forged headers, too.
+    let mut plain = Http1::new(connect(&server, &unbound()).await);
+    let forged =
+        bearing(Request::get(HOST, RESOURCE), &token).header("Sec-Provided-Token-Binding-ID", client.id());
+    assert!(!is_served(&plain.request(&forged).await.unwrap()));
+    // And with the client's own message, from another connection.
+    let message = client.header(&http1(&server).await.get_ref().ekm().unwrap());
+    let mut one = http1(&server).await;
+    let replayed = bearing(Request::get(HOST, RESOURCE), &token).header(binding::SEC_TOKEN_BINDING, message);
+    assert_eq!(one.request(&replayed).await.unwrap().status, 400);
+    let why = "hash of provided token binding ID environment variable does not match cnf[\"tbh\"]";
+    assert!(server.log().contains(why), "an administrator sees why: {}", server.log());
+}
+
+#[tokio::test]
+async fn an_unbound_token_is_refused_where_bindings_are_enforced() {
+    let (server, _provider) = resource_server(Setup::default(), "").await;
+    let client = Visitor::new();
+    let token = access_token(&server, &Visitor::new(), None).await;
+    assert_eq!(uses(&server, &client, &token).await, [false, false]);
+    assert!(!uses_unbound(&server, &token).await);
+}
+
+/// The control: without the module a stolen token is good for anybody.
+#[tokio::test]
+async fn without_the_module_the_theft_succeeds() {
+    let without = Setup { module: None, ..Setup::default() };
+    let (server, _provider) = resource_server(without, "OIDCOAuthAccessTokenBindingPolicy optional").await;
+    let mut http = Http1::new(connect(&server, &unbound()).await);
+    let token = read_token(&http.request(&token_request()).await.unwrap());
+    assert!(uses_unbound(&server, &token).await, "{}", server.log());
+}
