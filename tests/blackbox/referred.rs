@@ -4,8 +4,8 @@ use tokbind::http1::Http1;
 use tokbind::{Request, Response, binding, federation};
 
 use crate::support::client::{connect, http1, http2, unbound};
-use crate::support::httpd::{HOST, Httpd};
-use crate::support::{Setup, Visitor};
+use crate::support::httpd::{HOST, Httpd, documented};
+use crate::support::{Setup, Visitor, pki};
 
 const HEADER: &str = binding::INCLUDE_REFERRED_TOKEN_BINDING_ID;
 
@@ -131,4 +131,47 @@ async fn an_applications_own_header_stands() {
             assert_eq!(answer.headers_named(HEADER).collect::<Vec<_>>(), [value.as_bytes()]);
         }
     }
+}
+
+/// SAML: mod_auth_mellon does not know of Token Binding, and its redirect to the identity provider asks all the same.
+#[tokio::test]
+async fn mod_auth_mellon_asks_with_the_modules_help() {
+    let conf = documented(
+        "mellon.conf",
+        &[
+            ("SP_KEY", "@DIR@/server.pem"),
+            ("SP_CERTIFICATE", "@DIR@/sp.pem"),
+            ("IDP_METADATA", "@DIR@/idp.xml"),
+        ],
+    );
+    let mut setup = Setup::with(&conf);
+    setup.modules.push("auth_mellon");
+    let certificate = pki::server().certificate.to_pem().unwrap();
+    let base64 = openssl::base64::encode_block(&pki::server().certificate.to_der().unwrap());
+    let metadata = format!(
+        "<EntityDescriptor entityID='https://op.test/saml' xmlns='urn:oasis:names:tc:SAML:2.0:metadata'>\
+         <IDPSSODescriptor protocolSupportEnumeration='urn:oasis:names:tc:SAML:2.0:protocol'>\
+         <KeyDescriptor use='signing'><ds:KeyInfo xmlns:ds='http://www.w3.org/2000/09/xmldsig#'><ds:X509Data>\
+         <ds:X509Certificate>{base64}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></KeyDescriptor>\
+         <SingleSignOnService Binding='urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect' \
+         Location='https://op.test/sso'/></IDPSSODescriptor></EntityDescriptor>"
+    );
+    setup.files = vec![("sp.pem", certificate), ("idp.xml", metadata.into_bytes())];
+    let server = setup.start();
+    let visitor = Visitor::new();
+    // First to mellon's own login address, then to the identity provider: the latter is what counts.
+    let mut path = "/app/".to_owned();
+    for _ in 0..3 {
+        let answer = visitor.visit(&server, &path).await;
+        assert!((300..400).contains(&answer.status), "{} {}", answer.status, server.log());
+        assert!(asks(&answer), "{:?}", answer.headers);
+        let location = answer.headers_named("Location").next().unwrap().to_vec();
+        let location = tokbind::client::Url::parse(&String::from_utf8(location).unwrap()).unwrap();
+        if location.host_str() == Some("op.test") {
+            assert!(location.query().unwrap().contains("SAMLRequest="), "{location}");
+            return;
+        }
+        path = format!("{}?{}", location.path(), location.query().unwrap_or(""));
+    }
+    panic!("the identity provider was not reached");
 }

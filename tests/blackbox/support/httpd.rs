@@ -56,6 +56,8 @@ pub struct Setup {
     pub global: String,
     pub virtual_hosts: Vec<VirtualHost>,
     pub environment: Vec<(&'static str, String)>,
+    /// Files in the server's directory, there before it starts.
+    pub files: Vec<(&'static str, Vec<u8>)>,
     /// A port chosen before, where somebody else's configuration names it.
     pub port: Option<u16>,
 }
@@ -71,6 +73,7 @@ impl Default for Setup {
             global: String::new(),
             virtual_hosts: vec![VirtualHost::tls(HOST, "")],
             environment: Vec::new(),
+            files: Vec::new(),
             port: None,
         }
     }
@@ -144,6 +147,9 @@ impl Setup {
         let port = self.port.unwrap_or_else(free_port);
         fs::write(dir.path().join("server.pem"), pki::server().pem()).unwrap();
         fs::write(dir.path().join("user.pem"), pki::user().certificate.to_pem().unwrap()).unwrap();
+        for (name, content) in &self.files {
+            fs::write(dir.path().join(name), content).unwrap();
+        }
         let documents = dir.path().join("htdocs");
         fs::create_dir(&documents).unwrap();
         write_document(&documents, "page.html", "<p>a page</p>\n");
