@@ -101,8 +101,9 @@ async fn it_signs_again_after_a_renegotiation() {
     let agent = Agent::start(&server).await;
     let mut curl = curl(&agent);
     curl.arg("--fail");
-    // More than one page afterwards: the agent may open another connection when one is not back in its pool yet.
-    let paths = [&["/secure/env.cgi"][..], &["/env.cgi"; 8]].concat();
+    // Each connection is renegotiated by its first page here. There are several pages, because the agent may open another
+    // connection when one is not back in its pool yet.
+    let paths = ["/secure/env.cgi"; 9];
     for path in &paths {
         curl.arg(format!("https://{HOST}:{}{path}", server.port()));
     }
@@ -111,8 +112,10 @@ async fn it_signs_again_after_a_renegotiation() {
     let lines = |name: &str| -> Vec<&str> { pages.lines().filter(|line| line.starts_with(name)).collect() };
     assert_eq!(lines(PROVIDED).len(), paths.len(), "{pages} {output:?}");
     assert_eq!(HashSet::<&str>::from_iter(lines(PROVIDED)).len(), 1, "one key");
-    let ports = lines("REMOTE_PORT");
-    assert!(ports[1..].contains(&ports[0]), "the renegotiated connection is used again: {ports:?}");
+    assert!(
+        HashSet::<&str>::from_iter(lines("REMOTE_PORT")).len() < paths.len(),
+        "a renegotiated connection is used again: {pages}"
+    );
 }
 
 #[tokio::test]
