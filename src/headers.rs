@@ -66,6 +66,11 @@ pub(crate) enum Reserved {
     Spoof,
 }
 
+/// Does the value of a `Connection` header name a reserved header? A proxy takes out what that names (RFC 9110 s7.6.1).
+pub(crate) fn connection_names_reserved(value: &[u8]) -> bool {
+    value.split(|byte| *byte == b',').any(|option| reserved(option.trim_ascii()).is_some())
+}
+
 /// The reserved names, in the form that [`fold`] brings a name to.
 const RESERVED: [(&[u8], Reserved); 5] = [
     (b"sec-token-binding", Reserved::TokenBinding),
@@ -162,5 +167,17 @@ mod tests {
         assert_eq!(taken, Taken { message: Field::One(b"M"), forwarded, forwarded_twice: false });
         taken.add(b"Sec-Provided-Token-Binding-ID", b"P");
         assert!(taken.forwarded_twice);
+    }
+
+    #[test]
+    fn a_connection_header_can_name_a_reserved_one() {
+        for value in
+            ["Sec-Provided-Token-Binding-ID", "close ,\tsec-other-token-binding-id", "a,Sec-Token-Binding,b"]
+        {
+            assert!(connection_names_reserved(value.as_bytes()), "{value}");
+        }
+        for value in ["", "close", "keep-alive, Upgrade", "x-sec-provided-token-binding-id", ",,"] {
+            assert!(!connection_names_reserved(value.as_bytes()), "{value}");
+        }
     }
 }

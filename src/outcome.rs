@@ -23,6 +23,8 @@ pub(crate) enum Refusal {
     ForwardedTwice,
     /// A trusted proxy speaks for its client on a connection that has Token Binding of its own.
     ForwardedOnBound,
+    /// The client's `Connection` header names one of the headers that pass the result on: a proxy would take it out.
+    HopByHop,
     /// Our own fault.
     Fault(Fault),
 }
@@ -83,17 +85,20 @@ impl Refusal {
             | Self::NotAcceptedHere(_)
             | Self::Forwarded(_)
             | Self::ForwardedTwice
-            | Self::ForwardedOnBound => false,
+            | Self::ForwardedOnBound
+            | Self::HopByHop => false,
         }
     }
 
     pub(crate) fn response(&self, strict: bool) -> Response {
         match self {
             _ if self.is_fault() => Response::ServerError,
-            // Nor is there a lenient way to read a proxy's headers that are wrong.
-            Self::DuplicateHeader | Self::Forwarded(_) | Self::ForwardedTwice | Self::ForwardedOnBound => {
-                Response::BadRequest
-            }
+            // Nor is there a lenient way to read a proxy's headers that are wrong, or a reason to interfere with ours.
+            Self::DuplicateHeader
+            | Self::Forwarded(_)
+            | Self::ForwardedTwice
+            | Self::ForwardedOnBound
+            | Self::HopByHop => Response::BadRequest,
             _ if strict => Response::BadRequest,
             _ => Response::ServeUnbound,
         }
@@ -119,6 +124,7 @@ impl Refusal {
             Self::Message(_) | Self::Fault(_) => "TB105",
             Self::Forwarded(_) | Self::ForwardedTwice => "TB107",
             Self::ForwardedOnBound => "TB108",
+            Self::HopByHop => "TB110",
         }
     }
 }
@@ -149,6 +155,9 @@ impl fmt::Display for Refusal {
             Self::ForwardedOnBound => f.write_str(
                 "the trusted proxy sends Sec-...-Token-Binding-ID headers on a connection with Token Binding of its own: \
                  whose key counts is not clear",
+            ),
+            Self::HopByHop => f.write_str(
+                "the Connection header names a header that passes Token Bindings on, so that a proxy would leave it out",
             ),
             Self::Fault(fault) => fault.fmt(f),
         }
@@ -186,6 +195,7 @@ mod tests {
             Refusal::Message(Error::NoProvided),
             Refusal::Forwarded(ForwardedError::NoProvided { header: "Sec-Referred-Token-Binding-ID" }),
             Refusal::ForwardedOnBound,
+            Refusal::HopByHop,
             Refusal::Fault(Fault::Exporter),
         ]
     }
@@ -207,9 +217,10 @@ mod tests {
         for refusal in every_refusal() {
             let expected = match refusal {
                 Refusal::Fault(_) => Response::ServerError,
-                Refusal::DuplicateHeader | Refusal::Forwarded(_) | Refusal::ForwardedOnBound => {
-                    Response::BadRequest
-                }
+                Refusal::DuplicateHeader
+                | Refusal::Forwarded(_)
+                | Refusal::ForwardedOnBound
+                | Refusal::HopByHop => Response::BadRequest,
                 _ => Response::ServeUnbound,
             };
             assert_eq!(refusal.response(false), expected, "{refusal}");

@@ -15,7 +15,7 @@ use super::tls;
 use super::trailers;
 use crate::bindings::TokenBindings;
 use crate::config::ServerConfig;
-use crate::headers::Taken;
+use crate::headers::{Taken, connection_names_reserved};
 use crate::outcome::{Level, Refusal, Response, tags};
 use crate::policy::{Judgement, Standing, judge};
 
@@ -227,17 +227,26 @@ fn receive(request: Request<'_>) -> Response {
         return Response::ServeUnbound;
     }
     match bindings(request, config, taken) {
+        Ok(Some(_)) if names_our_headers(request) => refuse(request, config, Refusal::HopByHop),
         Ok(Some(bindings)) => {
             request.pass_on(request.keep(bindings), config, None);
             Response::ServeUnbound
         }
         Ok(None) => Response::ServeUnbound,
-        Err(refusal) => {
-            let strict = config.strict();
-            log(Sink::Request(request), refusal.level(strict), format_args!("{refusal}"));
-            refusal.response(strict)
-        }
+        Err(refusal) => refuse(request, config, refusal),
     }
+}
+
+/// Logs why, and says what the configuration makes of it.
+fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Response {
+    let strict = config.strict();
+    log(Sink::Request(request), refusal.level(strict), format_args!("{refusal}"));
+    refusal.response(strict)
+}
+
+/// Does the client want the headers that pass its bindings on taken out on the way to a backend?
+fn names_our_headers(request: Request<'_>) -> bool {
+    request.headers().get(c"Connection").is_some_and(|value| connection_names_reserved(value.to_bytes()))
 }
 
 /// The Token Bindings that the request has, by its headers and its connection.

@@ -95,6 +95,27 @@ async fn the_backend_sees_exactly_what_the_proxy_has_verified() {
     }
 }
 
+/// mod_proxy removes what the client's Connection header names: so a client could have its verified ID left out.
+#[tokio::test]
+async fn a_client_can_not_have_the_verified_headers_taken_for_the_connections_own() {
+    let backend = backend("");
+    let front = front(&backend, "http");
+    let visitor = Visitor::new();
+    for options in ["Sec-Provided-Token-Binding-ID", "keep-alive, sec-referred-token-binding-id ,x"] {
+        let mut http = http1(&front).await;
+        let ekm = http.get_ref().ekm().unwrap();
+        let request = visitor.get(&ekm, "/env.cgi").header("Connection", options);
+        assert_eq!(http.request(&request).await.unwrap().status, 400, "{options}");
+        assert!(front.line("TB110").contains("Connection"));
+    }
+    let mut http = http1(&front).await;
+    let ekm = http.get_ref().ekm().unwrap();
+    let request =
+        visitor.get(&ekm, "/env.cgi").header("Connection", "keep-alive, x-sec-provided-token-binding-id");
+    let page = http.request(&request).await.unwrap();
+    assert_eq!(seen(&page.text())[3], Some(visitor.id()), "{}", page.text());
+}
+
 #[tokio::test]
 async fn an_unbound_client_of_the_proxy_is_unbound_at_the_backend() {
     let backend = backend("");
