@@ -8,6 +8,7 @@
 //! | [`channel`] | one TLS connection with Token Binding: its EKM, and the messages verified on it |
 //! | [`bindings`] | a request's Token Bindings: proved on its connection, or vouched for by a trusted proxy |
 //! | [`peers`] | the proxies that are believed |
+//! | [`cookies`] | which cookies are bound, how they are sealed and unsealed |
 //! | [`headers`] | the names that a client must not be able to set |
 //! | [`policy`], [`outcome`] | configuration and verified result -> variables, refusal; refusal -> status, log line |
 //! | `httpd` | the server itself: the only room with `unsafe`, and left out of unit tests, which link without httpd |
@@ -18,6 +19,7 @@
 mod bindings;
 mod channel;
 mod config;
+mod cookies;
 mod directives;
 mod headers;
 mod outcome;

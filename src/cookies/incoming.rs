@@ -1,0 +1,244 @@
+//! The request's `Cookie` header: bound cookies are unsealed or taken out, all others stay as they are.
+//!
+//! The header is split at `;`, as RFC 6265bis and most applications do it. Some applications also split at a comma or at
+//! white space, and httpd joins the `Cookie` lines of an HTTP/1.1 request with a comma. So a bound name is looked for
+//! wherever one of them would see a cookie begin: after a comma it starts a cookie of its own; anywhere else the cookie
+//! that hides it is taken out whole.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::seal::{Broken, unseal};
+use super::settings::{Binder, Client, NoSealFor};
+
+/// What becomes of a `Cookie` header.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Incoming {
+    /// `None`: no cookie is left.
+    pub(crate) header: Option<Vec<u8>>,
+    /// Cookies whose seal holds.
+    pub(crate) accepted: u64,
+    pub(crate) refused: Vec<RefusedCookie>,
+}
+
+/// A cookie that does not reach the application.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RefusedCookie {
+    pub(crate) name: Vec<u8>,
+    pub(crate) cause: Cause,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Cause {
+    Seal(Broken),
+    Policy(NoSealFor),
+    /// A bound name inside another cookie, where some applications would find it.
+    Hidden,
+}
+
+/// The words for the log.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Seal(Broken::NoSeal) => "not sealed by this server",
+            Self::Seal(Broken::UnknownSecret) => "sealed with a secret that is not in force here",
+            Self::Seal(Broken::ForUnbound) => {
+                "sealed for clients without Token Binding, and this one has it: a new login gets a bound one"
+            }
+            Self::Seal(Broken::ForBound) => "bound to a client's key, and this request proves none",
+            Self::Seal(Broken::Invalid) => "bound to another client's key, or changed",
+            Self::Seal(Broken::Fault) => "its seal could not be checked: OpenSSL failed",
+            Self::Policy(NoSealFor::Unbound) => {
+                "no Token Binding on this request, and TokenBindingCookiePolicy is required"
+            }
+            Self::Policy(NoSealFor::Unknown) => "of a request whose Token Binding is not known",
+            Self::Hidden => "hidden inside another cookie",
+        })
+    }
+}
+
+impl Incoming {
+    pub(crate) fn has_fault(&self) -> bool {
+        self.refused.iter().any(|cookie| cookie.cause == Cause::Seal(Broken::Fault))
+    }
+}
+
+/// Unseals what can be unsealed for this client, and leaves the rest of the bound cookies out.
+pub(crate) fn rewrite(binder: Binder<'_>, client: Client<'_>, header: &[u8]) -> Incoming {
+    let mut rewriting = Rewriting { binder, client, kept: Vec::new(), result: Incoming::default() };
+    for piece in header.split(|byte| *byte == b';') {
+        rewriting.piece(piece);
+    }
+    rewriting.finish()
+}
+
+struct Rewriting<'a, 'h> {
+    binder: Binder<'a>,
+    client: Client<'a>,
+    kept: Vec<Cow<'h, [u8]>>,
+    result: Incoming,
+}
+
+impl<'h> Rewriting<'_, 'h> {
+    /// What stands between two semicolons: one cookie, or several that commas keep apart.
+    fn piece(&mut self, piece: &'h [u8]) {
+        let mut rest = Some(piece);
+        while let Some(piece) = rest.take() {
+            let cookie = Cookie::of(piece);
+            rest = if self.binder.names.binds(cookie.name) && !cookie.is_nothing() {
+                self.bound(&cookie)
+            } else {
+                self.other(piece)
+            };
+        }
+    }
+
+    /// A cookie with a bound name. Returns what follows it.
+    fn bound(&mut self, cookie: &Cookie<'h>) -> Option<&'h [u8]> {
+        let (Some(value), true) = (cookie.value, cookie.is_plain) else {
+            self.refuse(cookie.name, Cause::Seal(Broken::NoSeal));
+            return None;
+        };
+        let cause = match self.unseal(cookie.name, value) {
+            Ok(value) => {
+                self.accept(cookie, &value);
+                return None;
+            }
+            Err(cause) => cause,
+        };
+        // Perhaps another line of the request follows, that httpd joined to this one.
+        let Some(comma) = line_after_comma(value) else {
+            self.refuse(cookie.name, cause);
+            return None;
+        };
+        let (value, rest) = around(value, comma);
+        match self.unseal(cookie.name, value) {
+            Ok(value) => self.accept(cookie, &value),
+            Err(cause) => self.refuse(cookie.name, cause),
+        }
+        Some(rest)
+    }
+
+    /// A cookie with another name. Returns what follows it.
+    fn other(&mut self, piece: &'h [u8]) -> Option<&'h [u8]> {
+        match self.hidden(piece) {
+            None => {
+                self.kept.push(Cow::Borrowed(piece));
+                None
+            }
+            Some(Hidden::AfterComma(comma)) => {
+                let (before, rest) = around(piece, comma);
+                self.kept.push(Cow::Borrowed(before));
+                Some(rest)
+            }
+            Some(Hidden::Elsewhere(name)) => {
+                self.refuse(name, Cause::Hidden);
+                None
+            }
+        }
+    }
+
+    fn unseal(&self, name: &[u8], value: &[u8]) -> Result<Vec<u8>, Cause> {
+        let client = self.binder.sealed_for(self.client).map_err(Cause::Policy)?;
+        unseal(self.binder.keyring, name, value, client).map_err(Cause::Seal)
+    }
+
+    fn accept(&mut self, cookie: &Cookie<'h>, value: &[u8]) {
+        self.result.accepted += 1;
+        self.kept.push(Cow::Owned([cookie.before, cookie.name, b"=", value].concat()));
+    }
+
+    fn refuse(&mut self, name: &[u8], cause: Cause) {
+        self.result.refused.push(RefusedCookie { name: name.to_vec(), cause });
+    }
+
+    /// The first bound name in a piece that does not begin with one, where an application could see a cookie begin.
+    fn hidden(&self, piece: &'h [u8]) -> Option<Hidden<'h>> {
+        let equals = piece.iter().enumerate().filter(|(_, byte)| **byte == b'=').map(|(at, _)| at);
+        for at in equals {
+            let before = piece.get(..at)?;
+            let comma = before.iter().rposition(|byte| *byte == b',');
+            if let Some(comma) = comma.filter(|comma| self.binder.names.binds(around(before, *comma).1)) {
+                return Some(Hidden::AfterComma(comma));
+            }
+            let word = before.trim_ascii_end();
+            let Some(delimiter) = word.iter().rposition(|byte| is_delimiter(*byte)) else { continue };
+            let name = around(word, delimiter).1;
+            if !name.is_empty() && self.binder.names.binds(name) {
+                return Some(Hidden::Elsewhere(name));
+            }
+        }
+        None
+    }
+
+    fn finish(self) -> Incoming {
+        let Self { kept, mut result, .. } = self;
+        let header = kept.join(&b';');
+        // A cookie that has become the first has no white space before it.
+        let header = if result.refused.is_empty() { &header } else { header.trim_ascii_start() };
+        if header.iter().any(|byte| *byte != b';' && !byte.is_ascii_whitespace()) {
+            result.header = Some(header.to_vec());
+        }
+        result
+    }
+}
+
+enum Hidden<'h> {
+    /// At this comma a cookie of its own begins.
+    AfterComma(usize),
+    Elsewhere(&'h [u8]),
+}
+
+/// A cookie as it stands between semicolons.
+struct Cookie<'h> {
+    before: &'h [u8],
+    name: &'h [u8],
+    value: Option<&'h [u8]>,
+    /// Is there nothing but white space before the name?
+    is_plain: bool,
+}
+
+impl<'h> Cookie<'h> {
+    fn of(piece: &'h [u8]) -> Self {
+        // Some applications read `=name=value` as a cookie without a name, some as this name.
+        let is_before = |byte: &u8| *byte == b'=' || byte.is_ascii_whitespace();
+        let start = piece.iter().position(|byte| !is_before(byte)).unwrap_or(piece.len());
+        let (before, rest) = piece.split_at_checked(start).unwrap_or((piece, b""));
+        let is_plain = !before.contains(&b'=');
+        match rest.iter().position(|byte| *byte == b'=') {
+            Some(equals) => {
+                let (name, value) = around(rest, equals);
+                Self { before, name, value: Some(value), is_plain }
+            }
+            None => Self { before, name: rest, value: None, is_plain },
+        }
+    }
+
+    /// Only white space, as between two semicolons.
+    fn is_nothing(&self) -> bool {
+        self.name.is_empty() && self.value.is_none() && self.is_plain
+    }
+}
+
+/// White space of any kind, quotes, commas.
+fn is_delimiter(byte: u8) -> bool {
+    byte <= b' ' || matches!(byte, b',' | b'"' | b'\'')
+}
+
+/// The first comma in a value that `name=` follows.
+fn line_after_comma(value: &[u8]) -> Option<usize> {
+    value.iter().enumerate().filter(|(_, byte)| **byte == b',').map(|(at, _)| at).find(|comma| {
+        let rest = around(value, *comma).1.trim_ascii_start();
+        let name = rest.iter().take_while(|byte| super::names::is_token(**byte)).count();
+        name > 0 && rest.get(name) == Some(&b'=')
+    })
+}
+
+/// What is before the byte at `at`, and what is after it.
+fn around(bytes: &[u8], at: usize) -> (&[u8], &[u8]) {
+    (bytes.get(..at).unwrap_or(bytes), bytes.get(at + 1..).unwrap_or_default())
+}
+
+#[cfg(test)]
+#[path = "incoming_test.rs"]
+mod tests;

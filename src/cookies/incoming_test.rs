@@ -1,0 +1,160 @@
+//! What becomes of `Cookie` headers.
+
+use super::super::seal::{SealedFor, seal};
+use super::super::settings::tests::{keyring, settings};
+use super::super::settings::{CookiePolicy, CookieSettings};
+use super::*;
+
+const ALICE: Client<'_> = Client::Bound(b"alice");
+
+fn bound(words: &[&str]) -> CookieSettings {
+    settings(words, CookiePolicy::Optional)
+}
+
+fn rewritten(settings: &CookieSettings, client: Client<'_>, header: &str) -> (Option<String>, Vec<Cause>) {
+    let incoming = rewrite(settings.binder().unwrap().unwrap(), client, header.as_bytes());
+    let header = incoming.header.map(|header| String::from_utf8(header).unwrap());
+    (header, incoming.refused.into_iter().map(|cookie| cookie.cause).collect())
+}
+
+fn sealed(name: &str, value: &str, sealed_for: SealedFor<'_>) -> String {
+    let sealed = seal(&keyring(), false, name.as_bytes(), value.as_bytes(), sealed_for).unwrap();
+    String::from_utf8(sealed).unwrap()
+}
+
+fn alices(name: &str, value: &str) -> String {
+    format!("{name}={}", sealed(name, value, SealedFor::Key(b"alice")))
+}
+
+#[test]
+fn other_cookies_stay_byte_for_byte() {
+    let settings = bound(&["sid"]);
+    for header in [
+        "a=1",
+        "a=1; b=2",
+        "a=1;b=2;;c",
+        " a = 1 ;  b=\"x;y\"",
+        "a=1, b=2",
+        "=x",
+        "a=x sidecar=1",
+        "a=\"1, 2\"; b==; c=%00",
+        "a=sid",
+        "a=1,sidx=2",
+    ] {
+        assert_eq!(rewritten(&settings, ALICE, header), (Some(header.to_owned()), vec![]), "{header}");
+    }
+}
+
+#[test]
+fn a_sealed_cookie_becomes_the_applications_own_in_its_place() {
+    let settings = bound(&["sid"]);
+    for value in ["", "v", "a=b", "\"quoted, with comma\"", "1,2", "x, y=1"] {
+        let header = format!("a=1; {};b=2", alices("sid", value));
+        let expected = format!("a=1; sid={value};b=2");
+        assert_eq!(rewritten(&settings, ALICE, &header), (Some(expected), vec![]), "{value}");
+    }
+}
+
+#[test]
+fn a_cookie_without_a_seal_that_holds_is_left_out_and_the_others_are_not() {
+    let settings = bound(&["sid"]);
+    let other = format!("sid={}", sealed("sid", "v", SealedFor::Key(b"mallory")));
+    let unbound = format!("sid={}", sealed("sid", "v", SealedFor::Unbound));
+    let renamed = format!("sid={}", sealed("tid", "v", SealedFor::Key(b"alice")));
+    for (cookie, broken) in [
+        ("sid=plain", Broken::NoSeal),
+        ("sid=", Broken::NoSeal),
+        ("sid", Broken::NoSeal),
+        (other.as_str(), Broken::Invalid),
+        (unbound.as_str(), Broken::ForUnbound),
+        (renamed.as_str(), Broken::Invalid),
+    ] {
+        let refused = vec![Cause::Seal(broken)];
+        for (header, left) in [
+            (format!("{cookie}; a=1"), Some("a=1")),
+            (format!("a=1; {cookie}"), Some("a=1")),
+            (format!("a=1; {cookie}; b=2"), Some("a=1; b=2")),
+            (cookie.to_owned(), None),
+            (format!(" ; {cookie};"), None),
+        ] {
+            assert_eq!(
+                rewritten(&settings, ALICE, &header),
+                (left.map(str::to_owned), refused.clone()),
+                "{header}"
+            );
+        }
+    }
+}
+
+#[test]
+fn each_of_several_cookies_of_one_name_needs_its_own_seal() {
+    let settings = bound(&["sid"]);
+    let header = format!("sid=forged; {}; sid=forged", alices("sid", "v"));
+    let (left, refused) = rewritten(&settings, ALICE, &header);
+    assert_eq!((left.as_deref(), refused.len()), (Some("sid=v"), 2));
+}
+
+#[test]
+fn every_place_where_some_application_would_find_the_name() {
+    let settings = bound(&["sid", "PHP_ID"]);
+    for (header, left) in [
+        ("x=1; =sid=forged", Some("x=1")),
+        ("==sid=forged", None),
+        ("\tsid=forged", None),
+        ("x=1,sid=forged", Some("x=1")),
+        ("x=1, sid=forged; y=2", Some("x=1; y=2")),
+        ("x=1 ,\t sid =forged", Some("x=1 ")),
+        ("x=1 sid=forged", None),
+        ("x=\"1 sid=forged\"; y=2", Some("y=2")),
+        ("x=\"; sid=forged; \"", Some("x=\"; \"")),
+        ("x sid=forged", None),
+        ("x=\"sid=forged", None),
+        ("PHP.ID=forged; y=2", Some("y=2")),
+        ("PHP ID[a]=forged; y=2", Some("y=2")),
+        ("SID=forged", None),
+        ("x=1, PHP ID=forged", Some("x=1")),
+        ("x=1 , y=2, %73id=forged", Some("x=1 , y=2")),
+    ] {
+        let (rest, refused) = rewritten(&settings, ALICE, header);
+        assert_eq!(rest.as_deref(), left, "{header}");
+        assert_eq!(refused.len(), 1, "{header}");
+    }
+}
+
+/// httpd joins the Cookie lines of an HTTP/1.1 request with ", ".
+#[test]
+fn lines_that_httpd_joined_are_told_apart() {
+    let settings = bound(&["sid", "tid"]);
+    let (sid, tid) = (alices("sid", "v"), alices("tid", "w"));
+    for (header, left, refused) in [
+        (format!("{sid}, b=2"), "sid=v; b=2".to_owned(), 0),
+        (format!("b=2, {sid}"), "b=2; sid=v".to_owned(), 0),
+        (format!("a=1, {sid}, {tid}, b=2; c=3"), "a=1; sid=v; tid=w; b=2; c=3".to_owned(), 0),
+        ("sid=stale, b=2".to_owned(), "b=2".to_owned(), 1),
+        (format!("sid=stale, {tid}"), "tid=w".to_owned(), 1),
+    ] {
+        let (rest, causes) = rewritten(&settings, ALICE, &header);
+        assert_eq!((rest, causes.len()), (Some(left), refused), "{header}");
+    }
+}
+
+#[test]
+fn all_binds_all() {
+    let settings = bound(&["all"]);
+    let header = format!("a=1; {}; =; x; b=2, {}", alices("anything", "v"), alices("c", "w"));
+    let (left, refused) = rewritten(&settings, ALICE, &header);
+    assert_eq!((left.as_deref(), refused.len()), (Some("anything=v; c=w"), 4));
+}
+
+#[test]
+fn who_is_not_known_brings_nothing() {
+    let optional = bound(&["sid"]);
+    let required = settings(&["sid"], CookiePolicy::Required);
+    let unbound = format!("a=1; sid={}", sealed("sid", "v", SealedFor::Unbound));
+    assert_eq!(rewritten(&optional, Client::Unbound, &unbound).0.unwrap(), "a=1; sid=v");
+    for (settings, client, cause) in
+        [(&optional, Client::Unknown, NoSealFor::Unknown), (&required, Client::Unbound, NoSealFor::Unbound)]
+    {
+        assert_eq!(rewritten(settings, client, &unbound), (Some("a=1".into()), vec![Cause::Policy(cause)]));
+    }
+}

@@ -1,0 +1,25 @@
+//! Cookies that are bound to a client's key, without the application's help (`TokenBindingCookie`).
+//!
+//! On the way out the value of a bound cookie is sealed: to the Token Binding ID of the client that gets it, or, for a
+//! client without Token Binding, as unbound. On the way in the seal is checked against the request's own Token Binding
+//! and taken off again. A cookie of a bound name without a seal that holds for this very request never reaches the
+//! application. Nothing is kept between requests but the secret.
+//!
+//! | room | what it knows |
+//! |---|---|
+//! | [`names`] | which cookies are bound, and every spelling that an application could take for them |
+//! | [`secret`] | where secrets come from, and what is not accepted as one |
+//! | [`keyring`], [`seal`] | keys made of the secrets; sealing and unsealing one value |
+//! | [`incoming`], [`outgoing`] | the headers `Cookie` and `Set-Cookie`, and what caches are told |
+//! | [`settings`] | what an administrator wrote |
+
+pub(crate) mod incoming;
+pub(crate) mod keyring;
+pub(crate) mod names;
+pub(crate) mod outgoing;
+pub(crate) mod seal;
+pub(crate) mod secret;
+pub(crate) mod settings;
+
+#[cfg(test)]
+mod properties;
