@@ -112,11 +112,11 @@ impl Channel {
         self.negotiated
     }
 
-    /// Verifies the value of a `Sec-Token-Binding` header for this connection.
-    pub(crate) fn verify(self: &Arc<Self>, header: &[u8]) -> Result<Binding, Refusal> {
+    /// Verifies the value of a `Sec-Token-Binding` header for this connection. Says too whether it was known from before.
+    pub(crate) fn verify(self: &Arc<Self>, header: &[u8]) -> Result<(Binding, bool), Refusal> {
         let mut verified = self.verified.lock().map_err(|_| Refusal::Fault(Fault::Poisoned))?;
         if let Some(known) = verified.iter().find(|known| *known.header == *header) {
-            return Ok(Binding { channel: Arc::clone(self), verified: Arc::clone(known) });
+            return Ok((Binding { channel: Arc::clone(self), verified: Arc::clone(known) }, true));
         }
         let bindings =
             verify_header(header, self.negotiated.key_parameters, &self.ekm).map_err(Refusal::Message)?;
@@ -125,7 +125,7 @@ impl Channel {
             verified.pop_front();
         }
         verified.push_back(Arc::clone(&fresh));
-        Ok(Binding { channel: Arc::clone(self), verified: fresh })
+        Ok((Binding { channel: Arc::clone(self), verified: fresh }, false))
     }
 }
 
@@ -180,8 +180,9 @@ mod tests {
     fn a_message_is_verified_once_and_remembered() {
         let channel = channel(1);
         let value = header(&ekm(1));
-        let first = channel.verify(value.as_bytes()).unwrap();
-        let second = channel.verify(value.as_bytes()).unwrap();
+        let (first, first_known) = channel.verify(value.as_bytes()).unwrap();
+        let (second, second_known) = channel.verify(value.as_bytes()).unwrap();
+        assert_eq!((first_known, second_known), (false, true));
         assert!(Arc::ptr_eq(&first.verified, &second.verified));
         assert_eq!(remembered(&channel), 1);
     }
@@ -200,19 +201,19 @@ mod tests {
     fn the_cache_is_bounded_and_forgets_the_oldest() {
         let channel = channel(1);
         let values: Vec<String> = (0..=REMEMBERED_MESSAGES).map(|_| header(&ekm(1))).collect();
-        let first = channel.verify(values[0].as_bytes()).unwrap();
+        let (first, _) = channel.verify(values[0].as_bytes()).unwrap();
         for value in &values {
             channel.verify(value.as_bytes()).unwrap();
         }
         assert_eq!(remembered(&channel), REMEMBERED_MESSAGES);
-        let again = channel.verify(values[0].as_bytes()).unwrap();
+        let (again, _) = channel.verify(values[0].as_bytes()).unwrap();
         assert!(!Arc::ptr_eq(&first.verified, &again.verified));
         assert_eq!(first.verified().provided().base64url(), again.verified().provided().base64url());
     }
 
     #[test]
     fn the_context_is_version_key_parameters_and_ekm() {
-        let binding = channel(7).verify(header(&ekm(7)).as_bytes()).unwrap();
+        let (binding, _) = channel(7).verify(header(&ekm(7)).as_bytes()).unwrap();
         let mut expected = vec![1, 0, 2];
         expected.extend([7; 32]);
         assert_eq!(token_binding::header::decode(binding.context().as_bytes()).unwrap(), expected);
@@ -255,7 +256,7 @@ mod tests {
         handshake.offered(Some(NEGOTIATED), 0);
         handshake.answer();
         let before = handshake.open(0, || Ok(ekm(1))).unwrap().unwrap();
-        let binding = before.verify(header(&ekm(1)).as_bytes()).unwrap();
+        let (binding, _) = before.verify(header(&ekm(1)).as_bytes()).unwrap();
         handshake.offered(Some(NEGOTIATED), 1);
         handshake.answer();
         let after = handshake.open(1, || Ok(ekm(2))).unwrap().unwrap();

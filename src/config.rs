@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString};
 
 use token_binding::{KeyParameters, ProtocolVersion};
 
+use crate::cookies::settings::CookieSettings;
 use crate::peers::TrustedProxies;
 use crate::policy::Variable;
 
@@ -20,6 +21,7 @@ pub(crate) struct ServerConfig {
     pub(crate) trusted_proxies: Option<TrustedProxies>,
     /// What its directories have, where they are silent.
     pub(crate) directory: DirectoryConfig,
+    pub(crate) cookies: CookieSettings,
 }
 
 /// The settings of a directory, location or `.htaccess` file.
@@ -83,6 +85,7 @@ impl ServerConfig {
             env_names,
             trusted_proxies,
             directory,
+            cookies,
         } = inner.clone();
         Self {
             enabled: enabled.or(outer.enabled),
@@ -93,6 +96,7 @@ impl ServerConfig {
             env_names: EnvNames::merge(&outer.env_names, env_names),
             trusted_proxies: trusted_proxies.or_else(|| outer.trusted_proxies.clone()),
             directory: DirectoryConfig::merge(&outer.directory, &directory),
+            cookies: CookieSettings::merge(&outer.cookies, cookies),
         }
     }
 
@@ -228,6 +232,7 @@ mod tests {
                 pass: Some(PassVar::NONE.with(Variable::Context)),
                 include_referred: Some(true),
             },
+            cookies: CookieSettings { encrypt: Some(true), ..CookieSettings::default() },
         }
     }
 

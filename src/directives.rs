@@ -6,6 +6,7 @@ use std::ffi::{CStr, CString};
 use token_binding::{KeyParameters, ProtocolVersion};
 
 use crate::config::{DirectoryConfig, PassVar, ServerConfig};
+use crate::cookies::settings::CookiePolicy;
 use crate::peers::TrustedProxies;
 use crate::policy::Variable;
 
@@ -40,7 +41,7 @@ pub(crate) enum Section<'a> {
     Directory(&'a mut DirectoryConfig),
 }
 
-pub(crate) const DIRECTIVES: [Directive; 12] = [
+pub(crate) const DIRECTIVES: [Directive; 16] = [
     Directive {
         name: c"TokenBindingEnabled",
         place: Place::Server,
@@ -112,6 +113,30 @@ pub(crate) const DIRECTIVES: [Directive; 12] = [
         place: Place::Server,
         help: c"environment variable of version, key parameters and EKM (default Sec-Token-Binding-Context)",
         set: Setter::EnvName(Variable::Context),
+    },
+    Directive {
+        name: c"TokenBindingCookie",
+        place: Place::Server,
+        help: c"cookies to bind to the client's key: all, none, or names, in which * stands for any characters (default none)",
+        set: Setter::Server(|config, words| config.cookies.add_names(words)),
+    },
+    Directive {
+        name: c"TokenBindingCookieSecret",
+        place: Place::Server,
+        help: c"file:PATH or exec:COMMAND: a secret that seals bound cookies; of several lines the first seals, all unseal",
+        set: Setter::Server(|config, words| config.cookies.add_secret(words)),
+    },
+    Directive {
+        name: c"TokenBindingCookieEncrypt",
+        place: Place::Server,
+        help: c"On or Off: encrypt the values of bound cookies, too (default Off)",
+        set: Setter::Server(|config, words| set(&mut config.cookies.encrypt, on_or_off(words))),
+    },
+    Directive {
+        name: c"TokenBindingCookiePolicy",
+        place: Place::Server,
+        help: c"optional or required: may clients without Token Binding have the bound cookies, unbound (default optional)",
+        set: Setter::Server(|config, words| set(&mut config.cookies.policy, cookie_policy(words))),
     },
 ];
 
@@ -238,6 +263,18 @@ fn trusted_proxies(field: &mut Option<TrustedProxies>, words: &[&str]) -> Result
     Ok(())
 }
 
+fn cookie_policy(words: &[&str]) -> Result<CookiePolicy, String> {
+    const ALLOWED: &str = "optional or required";
+    let word = one(words, ALLOWED)?;
+    if word.eq_ignore_ascii_case("optional") {
+        Ok(CookiePolicy::Optional)
+    } else if word.eq_ignore_ascii_case("required") {
+        Ok(CookiePolicy::Required)
+    } else {
+        Err(format!("invalid value \"{word}\"; allowed: {ALLOWED}"))
+    }
+}
+
 fn env_name(words: &[&str]) -> Result<CString, String> {
     const ALLOWED: &str =
         "the name of an environment variable: letters, digits, \"_\" and \"-\", no digit first";
@@ -267,126 +304,5 @@ fn is_forgeable(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn directive(name: &CStr) -> &'static Directive {
-        static TABLE: [Directive; DIRECTIVES.len()] = DIRECTIVES;
-        TABLE.iter().find(|directive| directive.name == name).unwrap()
-    }
-
-    fn server(name: &CStr, words: &[&str]) -> Result<ServerConfig, String> {
-        let mut config = ServerConfig::default();
-        directive(name).apply(Section::Server(&mut config), words).map(|()| config)
-    }
-
-    /// Each error names the directive, quotes the word and lists what is allowed.
-    fn assert_refused(name: &CStr, words: &[&str], quoted: &str, allowed: &str) {
-        let message = server(name, words).unwrap_err();
-        assert!(message.starts_with(name.to_str().unwrap()), "{message}");
-        assert!(message.contains(&format!("\"{quoted}\"")), "{message}");
-        assert!(message.contains(allowed), "{message}");
-    }
-
-    #[test]
-    fn switches_take_on_and_off_in_any_case() {
-        assert_eq!(server(c"TokenBindingEnabled", &["off"]).unwrap().enabled, Some(false));
-        assert_eq!(server(c"TokenBindingStrict", &["OFF"]).unwrap().strict, Some(false));
-        assert_eq!(server(c"TokenBindingPassHeaders", &["On"]).unwrap().pass_headers, Some(true));
-        assert_refused(c"TokenBindingStrict", &["maybe"], "maybe", "On or Off");
-        assert_refused(c"TokenBindingEnabled", &["On", "Off"], "Off", "On or Off");
-        assert!(server(c"TokenBindingEnabled", &[]).unwrap_err().contains("On or Off"));
-    }
-
-    #[test]
-    fn key_parameters_keep_their_order() {
-        let config = server(c"TokenBindingKeyParameters", &["rsa2048_pss", "ECDSAP256"]).unwrap();
-        assert_eq!(config.key_parameters(), [KeyParameters::RSA2048_PSS, KeyParameters::ECDSAP256]);
-        assert_refused(
-            c"TokenBindingKeyParameters",
-            &["p256"],
-            "p256",
-            "ecdsap256, rsa2048_pss, rsa2048_pkcs1.5",
-        );
-        assert_refused(c"TokenBindingKeyParameters", &["ecdsap256", "ecdsap256"], "ecdsap256", "once");
-        assert!(server(c"TokenBindingKeyParameters", &[]).is_err());
-    }
-
-    #[test]
-    fn versions_from_0_13_to_1_0() {
-        assert_eq!(server(c"TokenBindingMinVersion", &["1.0"]).unwrap().min_version(), ProtocolVersion::V1_0);
-        assert_eq!(server(c"TokenBindingMinVersion", &["0.16"]).unwrap().min_version().minor, 16);
-        for word in ["0.12", "1.1", "2.0", "1", "0.256", "01.0", "v1.0", "1.0 ", ""] {
-            assert_refused(c"TokenBindingMinVersion", &[word], word, "0.13 to 1.0");
-        }
-    }
-
-    #[test]
-    fn pass_var_adds_up_within_a_section() {
-        let mut config = ServerConfig::default();
-        for words in [&["provided"][..], &["context", "Referred"]] {
-            directive(c"TokenBindingPassVar").apply(Section::Server(&mut config), words).unwrap();
-        }
-        let expected = PassVar { provided: true, referred: true, other: false, context: true };
-        assert_eq!(config.pass(None), expected);
-        assert_eq!(server(c"TokenBindingPassVar", &["none"]).unwrap().pass(None), PassVar::NONE);
-        assert_refused(c"TokenBindingPassVar", &["none", "provided"], "none", "context");
-        assert_refused(
-            c"TokenBindingPassVar",
-            &["provided", "all"],
-            "all",
-            "provided, referred, other, context",
-        );
-    }
-
-    #[test]
-    fn what_may_stand_in_a_directory() {
-        for directive in &DIRECTIVES {
-            let word = if directive.name == c"TokenBindingPassVar" { "none" } else { "On" };
-            let mut config = DirectoryConfig::default();
-            let result = directive.apply(Section::Directory(&mut config), &[word]);
-            assert_eq!(result.is_ok(), directive.place == Place::ServerAndDirectory, "{result:?}");
-            assert_eq!(result.is_ok(), config != DirectoryConfig::default());
-        }
-    }
-
-    #[test]
-    fn trusted_proxies_are_addresses_and_networks() {
-        let mut config = ServerConfig::default();
-        for words in [&["10.1.2.3"][..], &["fd00::/8", "192.168.0.0/16"]] {
-            directive(c"TokenBindingTrustedProxy").apply(Section::Server(&mut config), words).unwrap();
-        }
-        let proxies = config.trusted_proxies().unwrap();
-        for (address, trusted) in [
-            ("10.1.2.3", true),
-            ("10.1.2.4", false),
-            ("fd12::1", true),
-            ("192.168.9.9", true),
-            ("::1", false),
-        ] {
-            assert_eq!(proxies.contain(address), trusted, "{address}");
-        }
-        let none = server(c"TokenBindingTrustedProxy", &["none"]).unwrap();
-        assert_eq!(none.trusted_proxies, Some(TrustedProxies::default()));
-        assert!(server(c"TokenBindingTrustedProxy", &[]).unwrap_err().contains("10.1.0.0/16"));
-        for word in
-            ["", "proxy.example", "10.1", "10.1.2.3/33", "10.1.2.3/", "::1/129", "0.0.0.0/0", "::/0", "none"]
-        {
-            assert_refused(c"TokenBindingTrustedProxy", &["10.1.2.3", word], word, "10.1.0.0/16");
-        }
-    }
-
-    #[test]
-    fn names_of_variables_are_checked() {
-        let config = server(c"TokenBindingProvidedEnvVar", &["TB_ID"]).unwrap();
-        assert_eq!(config.env_name(Variable::Provided), c"TB_ID");
-        for word in ["", "1ST", "a b", "a=b", "\u{e9}", "HTTP_X_USER", "http-x"] {
-            assert_refused(c"TokenBindingContextEnvVar", &[word], word, "letters, digits");
-        }
-        let proxied = ["HTTP_SEC_PROVIDED_TOKEN_BINDING_ID"];
-        assert!(
-            server(c"TokenBindingProvidedEnvVar", &proxied).is_ok(),
-            "its header is removed from every request"
-        );
-    }
-}
+#[path = "directives_test.rs"]
+mod tests;

@@ -10,7 +10,9 @@
 //! | [`peers`] | the proxies that are believed |
 //! | [`cookies`] | which cookies are bound, how they are sealed and unsealed |
 //! | [`headers`] | the names that a client must not be able to set |
+//! | [`counters`] | what mod_status shows |
 //! | [`policy`], [`outcome`] | configuration and verified result -> variables, refusal; refusal -> status, log line |
+//! | [`questions`] | what configuration can ask of a request's Token Bindings |
 //! | `httpd` | the server itself: the only room with `unsafe`, and left out of unit tests, which link without httpd |
 
 #![deny(unsafe_code)]
@@ -20,11 +22,13 @@ mod bindings;
 mod channel;
 mod config;
 mod cookies;
+mod counters;
 mod directives;
 mod headers;
 mod outcome;
 mod peers;
 mod policy;
+mod questions;
 
 #[cfg(not(test))]
 #[allow(unsafe_code)]

@@ -75,7 +75,7 @@ pub(crate) enum Level {
 }
 
 impl Refusal {
-    fn is_fault(&self) -> bool {
+    pub(crate) fn is_fault(&self) -> bool {
         match self {
             Self::Fault(_) => true,
             Self::Message(error) => error.is_internal(),
@@ -170,11 +170,17 @@ pub(crate) mod tags {
     pub(crate) const NO_TLS: &str = "TB002";
     pub(crate) const CONFIGURATION: &str = "TB003";
     pub(crate) const NOT_REGISTERED: &str = "TB004";
+    pub(crate) const SECRET: &str = "TB005";
+    pub(crate) const NO_MEMORY: &str = "TB006";
     pub(crate) const REQUEST_FAULT: &str = "TB106";
     pub(crate) const NOT_TRUSTED: &str = "TB109";
     pub(crate) const MALFORMED_EXTENSION: &str = "TB201";
     pub(crate) const UNSAFE_HANDSHAKE: &str = "TB202";
     pub(crate) const HANDSHAKE_FAULT: &str = "TB203";
+    pub(crate) const COOKIE_REFUSED: &str = "TB301";
+    pub(crate) const COOKIE_WITHHELD: &str = "TB302";
+    pub(crate) const COOKIE_TOO_LONG: &str = "TB303";
+    pub(crate) const COOKIE_FAULT: &str = "TB304";
     pub(crate) const PANIC: &str = "TB901";
 }
 

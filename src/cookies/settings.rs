@@ -69,6 +69,19 @@ impl CookieSettings {
         }
     }
 
+    /// Repeated lines of one section add up.
+    pub(crate) fn add_names(&mut self, words: &[&str]) -> Result<(), String> {
+        self.names = Some(CookieNames::add(self.names.as_ref(), words)?);
+        Ok(())
+    }
+
+    /// Repeated lines of one section add up.
+    pub(crate) fn add_secret(&mut self, words: &[&str]) -> Result<(), String> {
+        let source = SecretSource::parse(words)?;
+        self.secrets.get_or_insert_default().push(source);
+        Ok(())
+    }
+
     pub(crate) fn names(&self) -> Option<&CookieNames> {
         self.names.as_ref().filter(|names| names.binds_any())
     }

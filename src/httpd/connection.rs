@@ -10,8 +10,11 @@ use openssl_sys::SSL;
 use super::ffi;
 use super::pool::Pool;
 use super::record;
+use super::status::count;
+use super::table::Table;
 use super::tls;
 use crate::channel::{Channel, Handshake};
+use crate::counters::Count;
 use crate::outcome::Fault;
 
 /// A `conn_rec` that lives at least as long as `'c`.
@@ -113,7 +116,39 @@ impl<'c> Connection<'c> {
     /// Exports the keying material of a handshake that has ended since the last call.
     fn open(self, state: &ConnectionState) -> Result<Option<Arc<Channel>>, Fault> {
         let ssl = self.ssl(state).ok_or(Fault::Incomplete)?;
-        state.handshake()?.open(ssl.renegotiations(), || ssl.export())
+        state
+            .handshake()?
+            .open(ssl.renegotiations(), || ssl.export().inspect(|_| count(Count::Negotiated, 1)))
+    }
+
+    /// Counts a TLS connection without Token Binding, once.
+    pub(super) fn count_unbound(self) {
+        // SAFETY: the conn_rec is valid (from_raw).
+        let is_tls = unsafe { ffi::tb_ssl_is_https(self.raw) } != 0;
+        // SAFETY: the conn_rec is valid (from_raw). mod_ssl gives a connection up whose handshake has failed.
+        let is_over = unsafe { (*self.raw).aborted } != 0;
+        let is_bound = || {
+            self.state()
+                .is_some_and(|state| matches!(state.handshake().map(|it| it.opened()), Ok(Ok(Some(_)))))
+        };
+        if !is_tls || is_over || self.notes().get(COUNTED).is_some() || is_bound() {
+            return;
+        }
+        self.notes().set(COUNTED, c"1");
+        let offered = self.notes().get(OFFERED).is_some();
+        count(if offered { Count::NotAgreed } else { Count::NotOffered }, 1);
+    }
+
+    /// Remembers that the client offered Token Binding, and that it was not agreed on.
+    pub(super) fn note_offer(self) {
+        self.notes().set(OFFERED, c"1");
+    }
+
+    fn notes(self) -> Table<'c> {
+        // SAFETY: the conn_rec is valid (from_raw).
+        let notes = unsafe { (*self.raw).notes };
+        // SAFETY: a connection's notes live in its pool; callers are on the connection's own thread.
+        unsafe { Table::from_raw(notes) }
     }
 
     /// The connection's SSL object, while mod_ssl has one. Only on the connection's own thread.
@@ -146,6 +181,10 @@ impl<'c> Connection<'c> {
         unsafe { (*self.raw).aborted = 1 };
     }
 }
+
+/// Notes of ours on a connection: it is counted; Token Binding was offered on it in vain.
+const COUNTED: &CStr = c"token-binding-counted";
+const OFFERED: &CStr = c"token-binding-offered";
 
 /// mod_http2's name for the variable that says whether a stream was pushed.
 pub(super) const PUSHED: &CStr = c"H2_PUSHED";

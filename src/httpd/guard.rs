@@ -11,9 +11,12 @@ use crate::outcome::{Level, tags};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Site {
     AddExtension,
+    Authorization,
     CheckConfig,
     CreateConfig,
     Directive,
+    Expression,
+    ExpressionLookup,
     HeaderParser,
     InitServer,
     InsertErrorFilter,
@@ -27,6 +30,8 @@ pub(super) enum Site {
     ProcessConnection,
     RegisterHooks,
     ResponseFilter,
+    SealCookies,
+    StatusPage,
     TrailerFilter,
 }
 

@@ -4,17 +4,23 @@ use std::ffi::{CStr, c_char, c_int};
 use std::fmt::Write as _;
 use std::ptr;
 
+use super::authz;
 use super::connection::Connection;
+use super::cookies::{self, Standing as Client};
+use super::expression;
 use super::ffi;
 use super::guard::{Site, guard};
 use super::log::{Sink, log};
 use super::request::Request;
 use super::response;
+use super::secrets;
 use super::server::Server;
+use super::status::{self, count};
 use super::tls;
 use super::trailers;
 use crate::bindings::TokenBindings;
 use crate::config::ServerConfig;
+use crate::counters::Count;
 use crate::headers::{Taken, connection_names_reserved};
 use crate::outcome::{Level, Refusal, Response, tags};
 use crate::policy::{Judgement, Standing, judge};
@@ -31,7 +37,7 @@ static READERS_OF_HEADERS: Modules<3> =
     Modules([c"mod_log_forensic.c".as_ptr(), c"mod_setenvif.c".as_ptr(), ptr::null()]);
 
 /// Registers every hook. httpd calls it at each start and restart.
-pub(super) unsafe extern "C" fn register(_pool: *mut ffi::apr_pool_t) {
+pub(super) unsafe extern "C" fn register(pool: *mut ffi::apr_pool_t) {
     guard(Site::RegisterHooks, Sink::Process, (), || {
         let none = ptr::null();
         let middle = ffi::APR_HOOK_MIDDLE as c_int;
@@ -80,6 +86,10 @@ pub(super) unsafe extern "C" fn register(_pool: *mut ffi::apr_pool_t) {
                 ffi::APR_HOOK_LAST as c_int,
             );
         }
+        authz::register(pool);
+        cookies::register();
+        expression::register();
+        status::register();
         // mod_ssl's hooks are optional: without mod_ssl, nobody calls them.
         for (name, hook) in [
             // SAFETY: mod_ssl calls the hook `init_server` with exactly this function's arguments.
@@ -87,15 +97,21 @@ pub(super) unsafe extern "C" fn register(_pool: *mut ffi::apr_pool_t) {
             // SAFETY: mod_ssl calls the hook `pre_handshake` with exactly this function's arguments.
             (c"pre_handshake", unsafe { std::mem::transmute::<PreHandshake, AnyHook>(tls::pre_handshake) }),
         ] {
-            // SAFETY: as above.
-            unsafe { ffi::apr_optional_hook_add(name.as_ptr(), Some(hook), none, none, middle) };
+            add_optional_hook(name, hook);
         }
         trailers::register();
         response::register();
     });
 }
 
-type AnyHook = unsafe extern "C" fn();
+/// Registers a hook that another module may or may not have.
+pub(super) fn add_optional_hook(name: &'static CStr, hook: AnyHook) {
+    let middle = ffi::APR_HOOK_MIDDLE as c_int;
+    // SAFETY: httpd asks for our hooks, at start-up and from one thread; name and function stay mapped (-z nodelete).
+    unsafe { ffi::apr_optional_hook_add(name.as_ptr(), Some(hook), ptr::null(), ptr::null(), middle) };
+}
+
+pub(super) type AnyHook = unsafe extern "C" fn();
 type InitServer = unsafe extern "C" fn(
     *mut ffi::server_rec,
     *mut ffi::apr_pool_t,
@@ -124,7 +140,7 @@ unsafe extern "C" fn check_config(
                 return REFUSED;
             }
         }
-        ffi::OK
+        if secrets::load(main) { ffi::OK } else { REFUSED }
     })
 }
 
@@ -138,6 +154,10 @@ unsafe extern "C" fn post_config(
     // SAFETY: httpd gives the main server of the configuration it starts with.
     let main = unsafe { Server::from_raw(main) };
     guard(Site::PostConfig, Sink::Server(main), REFUSED, || {
+        if !status::create(main) {
+            log(Sink::Server(main), Level::Error, format_args!("{}: no shared memory", tags::NO_MEMORY));
+            return REFUSED;
+        }
         // httpd reads its configuration twice at start-up; once is enough to say it.
         // SAFETY: a question to httpd about itself.
         if unsafe { ffi::ap_state_query(ffi::AP_SQ_MAIN_STATE as c_int) }
@@ -190,7 +210,7 @@ unsafe extern "C" fn process_connection(connection: *mut ffi::conn_rec) -> c_int
         if connection.is_secondary() {
             return ffi::DECLINED;
         }
-        if let Err(fault) = connection.prepare_channel() {
+        if let Err(fault) = connection.prepare_channel().map(|()| connection.count_unbound()) {
             // Not the end of the connection: its requests are refused, each with a line in the log and a 500.
             log(
                 Sink::Connection(connection),
@@ -219,29 +239,43 @@ fn receive(request: Request<'_>) -> Response {
     trailers::watch(request);
     let Some(config) = request.server_config() else { return Response::ServerError };
     if request.origin().is_some() {
-        // An internal redirect: the headers were taken from the first request, and its verdict holds for this one.
+        // An internal redirect: the headers were taken from the first request, and its verdict holds for this one. What
+        // httpd refused itself had none.
         restore(request);
-        return Response::ServeUnbound;
+        return match request.cookies() {
+            Some(_) => Response::ServeUnbound,
+            None => cookies::receive(request, Client::Unknown),
+        };
     }
     if !config.enabled() {
-        return Response::ServeUnbound;
+        return cookies::receive(request, Client::Unbound);
     }
     match bindings(request, config, taken) {
         Ok(Some(_)) if names_our_headers(request) => refuse(request, config, Refusal::HopByHop),
         Ok(Some(bindings)) => {
-            request.pass_on(request.keep(bindings), config, None);
-            Response::ServeUnbound
+            if let Some(bindings) = request.keep(bindings) {
+                request.pass_on(bindings, config, None);
+            }
+            cookies::receive(request, Client::Bound)
         }
-        Ok(None) => Response::ServeUnbound,
+        Ok(None) => cookies::receive(request, Client::Unbound),
         Err(refusal) => refuse(request, config, refusal),
     }
 }
 
-/// Logs why, and says what the configuration makes of it.
+/// Logs why, and does what the configuration makes of it.
 fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Response {
     let strict = config.strict();
     log(Sink::Request(request), refusal.level(strict), format_args!("{refusal}"));
-    refusal.response(strict)
+    count(Count::of(&refusal), 1);
+    match refusal.response(strict) {
+        Response::ServeUnbound => cookies::receive(request, Client::Unbound),
+        refused => {
+            // For the error document, which is served all the same.
+            cookies::receive(request, Client::Unknown);
+            refused
+        }
+    }
 }
 
 /// Does the client want the headers that pass its bindings on taken out on the way to a backend?
@@ -264,7 +298,9 @@ fn bindings(
     match (judge(config, standing, taken, trusted, || request.is_pushed()), channel) {
         (Judgement::Refuse(refusal), _) => Err(refusal),
         (Judgement::Verify(header), Some(channel)) => {
-            channel.verify(header).map(|binding| Some(TokenBindings::Proved(binding)))
+            let (binding, is_known) = channel.verify(header)?;
+            count(if is_known { Count::FromCache } else { Count::Verified }, 1);
+            Ok(Some(TokenBindings::Proved(binding)))
         }
         (Judgement::TakeOver(forwarded), _) => {
             let bindings = forwarded.bindings().map_err(Refusal::Forwarded)?;

@@ -8,7 +8,10 @@
 //! - The `SSL` object is touched on the connection's own thread only; HTTP/2 workers read what was exported before.
 //! - Nothing is decided here: that is `policy`'s and `outcome`'s part.
 
+mod authz;
 mod connection;
+mod cookies;
+mod expression;
 mod ffi;
 mod filter;
 mod guard;
@@ -18,7 +21,9 @@ mod pool;
 mod record;
 mod request;
 mod response;
+mod secrets;
 mod server;
+mod status;
 mod table;
 mod tls;
 mod trailers;

@@ -45,8 +45,13 @@ impl<'p> Pool<'p> {
 
     /// Copies a text into the pool, as a C string.
     pub(super) fn copy_text(self, text: &str) -> &'p CStr {
-        let copy = self.copy(text.as_bytes());
-        // SAFETY: `copy` has put a NUL behind the text; it lives in the pool, which is not cleared during 'p.
+        self.copy_bytes(text.as_bytes())
+    }
+
+    /// Copies bytes into the pool, as a C string.
+    pub(super) fn copy_bytes(self, bytes: &[u8]) -> &'p CStr {
+        let copy = self.copy(bytes);
+        // SAFETY: `copy` has put a NUL behind the bytes; it lives in the pool, which is not cleared during 'p.
         unsafe { CStr::from_ptr(copy) }
     }
 }

@@ -1,10 +1,12 @@
 //! A request and what the module keeps with it.
 
+use std::cell::OnceCell;
 use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::ptr;
 
 use super::connection::{Connection, PUSHED};
+use super::cookies::CookieState;
 use super::ffi;
 use super::pool::Pool;
 use super::record;
@@ -14,9 +16,12 @@ use crate::bindings::TokenBindings;
 use crate::config::{DirectoryConfig, ServerConfig};
 use crate::policy::Variable;
 
-/// What is kept with a request from the moment its Token Bindings are known, and not before: unbound requests have none.
+/// What is kept with a request from the moment something is known of it: with an unbound request that has to do with no
+/// bound cookie, nothing.
+#[derive(Default)]
 pub(super) struct RequestState {
-    bindings: TokenBindings,
+    bindings: Option<TokenBindings>,
+    cookies: OnceCell<CookieState>,
 }
 
 /// A `request_rec` that lives at least as long as `'r`, used by one thread.
@@ -37,7 +42,7 @@ impl<'r> Request<'r> {
         self.raw
     }
 
-    fn pool(self) -> Pool<'r> {
+    pub(super) fn pool(self) -> Pool<'r> {
         // SAFETY: the request_rec is valid (from_raw).
         let pool = unsafe { (*self.raw).pool };
         // SAFETY: a request's pool lives as long as the request and is used by the thread that serves it.
@@ -78,6 +83,12 @@ impl<'r> Request<'r> {
         (!origin.is_null()).then(|| unsafe { Self::from_raw(origin) })
     }
 
+    /// Is it a part of another request (SSI's `include`, a look-up)? Then it has no response of its own.
+    pub(super) fn is_sub_request(self) -> bool {
+        // SAFETY: the request_rec is valid (from_raw).
+        !unsafe { (*self.raw).main }.is_null()
+    }
+
     pub(super) fn headers(self) -> Table<'r> {
         // SAFETY: the request_rec is valid (from_raw).
         let table = unsafe { (*self.raw).headers_in };
@@ -112,7 +123,7 @@ impl<'r> Request<'r> {
         (!table.is_null()).then(|| unsafe { Table::from_raw(table) })
     }
 
-    fn environment(self) -> Table<'r> {
+    pub(super) fn environment(self) -> Table<'r> {
         // SAFETY: the request_rec is valid (from_raw).
         let table = unsafe { (*self.raw).subprocess_env };
         // SAFETY: a request's tables live in its pool.
@@ -132,10 +143,14 @@ impl<'r> Request<'r> {
 
     /// The request's Token Bindings, or those of the request which it continues.
     pub(super) fn bindings(self) -> Option<&'r TokenBindings> {
-        match self.state() {
-            Some(state) => Some(&state.bindings),
-            None => self.origin().and_then(Self::bindings),
-        }
+        let own = self.state().and_then(|state| state.bindings.as_ref());
+        own.or_else(|| self.origin().and_then(Self::bindings))
+    }
+
+    /// What is known of the request's cookies, or of those of the request which it continues.
+    pub(super) fn cookies(self) -> Option<&'r CookieState> {
+        let own = self.state().and_then(|state| state.cookies.get());
+        own.or_else(|| self.origin().and_then(Self::cookies))
     }
 
     fn state(self) -> Option<&'r RequestState> {
@@ -148,14 +163,27 @@ impl<'r> Request<'r> {
     }
 
     /// Keeps the Token Bindings with the request.
-    pub(super) fn keep(self, bindings: TokenBindings) -> &'r TokenBindings {
-        let state = self.pool().place(RequestState { bindings });
+    pub(super) fn keep(self, bindings: TokenBindings) -> Option<&'r TokenBindings> {
+        self.keep_state(RequestState { bindings: Some(bindings), ..RequestState::default() })
+            .bindings
+            .as_ref()
+    }
+
+    /// Keeps what is known of the request's cookies.
+    pub(super) fn keep_cookies(self, cookies: CookieState) {
+        let state = self.state().unwrap_or_else(|| self.keep_state(RequestState::default()));
+        // Known once, and then for good.
+        let _ = state.cookies.set(cookies);
+    }
+
+    fn keep_state(self, state: RequestState) -> &'r RequestState {
+        let state = self.pool().place(state);
         // SAFETY: the request_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).request_config };
         // SAFETY: request_config is the request's vector, the module record is ours; the state lives in the
         // request's pool, as long as the vector.
         unsafe { ffi::ap_set_module_config(configs, record::module(), ptr::from_mut(state).cast()) };
-        &state.bindings
+        state
     }
 
     /// Passes the bindings on: sets the variables that the directory's settings name and takes back the others, in the

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_int};
 
+use super::cookies;
 use super::ffi;
 use super::filter::Filter;
 use super::guard::{Site, guard};
@@ -28,7 +29,7 @@ pub(super) fn register() {
 
 /// Has the response of a request looked at, if there may be something to add to it.
 pub(super) fn prepare(request: Request<'_>) {
-    if wants_referred(request) {
+    if wants_referred(request) || (cookies::are_bound(request) && !request.is_sub_request()) {
         FILTER.add_once(request);
     }
 }
@@ -65,8 +66,12 @@ unsafe extern "C" fn response(
     unsafe { ffi::ap_pass_brigade(next, brigade) }
 }
 
-/// Adds what is to be added.
+/// Adds what is to be added, and takes out what must not leave.
 fn finish(request: Request<'_>) {
+    cookies::check_all(request);
+    if !wants_referred(request) {
+        return;
+    }
     let tables = request.response_headers();
     let has = |name| tables.iter().any(|table| table.get(name).is_some());
     // One that the application sets itself stays as it is: with two of them, a client takes neither.

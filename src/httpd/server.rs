@@ -38,6 +38,14 @@ impl<'s> Server<'s> {
         unsafe { ffi::ap_get_module_config(configs, record::module()) }.cast()
     }
 
+    /// The pool that lives as long as the process, through all restarts.
+    pub(super) fn process_pool(self) -> *mut ffi::apr_pool_t {
+        // SAFETY: the server_rec is valid (from_raw).
+        let process = unsafe { (*self.raw).process };
+        // SAFETY: httpd's process_rec lives as long as the process.
+        unsafe { (*process).pool }
+    }
+
     /// This server and those after it in httpd's list: from the main server on, all of them.
     pub(super) fn and_following(self) -> impl Iterator<Item = Self> {
         std::iter::successors(Some(self), |server| {

@@ -28,6 +28,19 @@ impl<'t> Table<'t> {
         (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) })
     }
 
+    /// The values of all entries with this name, in any case.
+    pub(super) fn all(self, name: &CStr) -> impl Iterator<Item = &'t CStr> {
+        self.entries()
+            .filter(|(entry, _)| entry.to_bytes().eq_ignore_ascii_case(name.to_bytes()))
+            .map(|(_, value)| value)
+    }
+
+    /// Adds an entry, whether or not there is one with this name. Neither string is copied.
+    pub(super) fn add(self, name: &'t CStr, value: &'t CStr) {
+        // SAFETY: the table is alive (from_raw), and the strings live as long as it does.
+        unsafe { ffi::apr_table_addn(self.raw, name.as_ptr(), value.as_ptr()) }
+    }
+
     /// Sets the one entry with this name. Neither string is copied: both live as long as the table.
     pub(super) fn set(self, name: &'t CStr, value: &'t CStr) {
         // SAFETY: the table is alive (from_raw), and the strings live as long as it does.

@@ -189,7 +189,10 @@ fn offered(
     });
     let state = match connection.state() {
         Some(state) => state,
-        None if agreed.is_none() => return Ok(()),
+        None if agreed.is_none() => {
+            connection.note_offer();
+            return Ok(());
+        }
         None => connection.create_state(ssl.raw),
     };
     let mut handshake = state.handshake().map_err(|fault| {

@@ -4,6 +4,7 @@
 
 use std::ffi::c_int;
 
+use super::cookies;
 use super::ffi;
 use super::filter::Filter;
 use super::guard::{Site, guard};
@@ -46,16 +47,27 @@ unsafe extern "C" fn trailers(
     let request = unsafe { Request::from_raw(raw) };
     guard(Site::TrailerFilter, Sink::Request(request), ffi::APR_EGENERAL_ as c_int, || {
         let before = request.headers_identity();
+        let cookies = cookies::are_bound(request).then(|| request.headers().get(c"Cookie"));
         // SAFETY: httpd's own ap_filter_t, as above.
         let next = unsafe { (*filter).next };
         // SAFETY: the filter below is valid as long as this one; the other arguments are httpd's, passed on.
         let status = unsafe { ffi::ap_get_brigade(next, brigade, mode, block, bytes) };
         if let Some(trailers) = request.trailers().filter(|trailers| !trailers.is_empty()) {
             trailers.take_reserved();
+            if cookies.is_some() {
+                trailers.unset(c"Cookie");
+            }
         }
         if request.headers_identity() != before {
-            request.headers().take_reserved();
+            let headers = request.headers();
+            headers.take_reserved();
             hooks::restore(request);
+            if let Some(cookies) = cookies {
+                headers.unset(c"Cookie");
+                if let Some(header) = cookies {
+                    headers.set(c"Cookie", header);
+                }
+            }
         }
         status
     })

@@ -12,6 +12,7 @@ mod browser;
 mod check;
 mod command;
 mod configuration;
+mod cookies;
 mod documentation;
 mod faults;
 mod federation;

@@ -60,6 +60,8 @@ pub struct Setup {
     pub files: Vec<(&'static str, Vec<u8>)>,
     /// A port chosen before, where somebody else's configuration names it.
     pub port: Option<u16>,
+    /// More of them, for their owner only.
+    pub secrets: Vec<(&'static str, String)>,
 }
 
 impl Default for Setup {
@@ -75,6 +77,7 @@ impl Default for Setup {
             environment: Vec::new(),
             files: Vec::new(),
             port: None,
+            secrets: Vec::new(),
         }
     }
 }
@@ -149,6 +152,11 @@ impl Setup {
         fs::write(dir.path().join("user.pem"), pki::user().certificate.to_pem().unwrap()).unwrap();
         for (name, content) in &self.files {
             fs::write(dir.path().join(name), content).unwrap();
+        }
+        for (name, text) in &self.secrets {
+            let path = dir.path().join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
         }
         let documents = dir.path().join("htdocs");
         fs::create_dir(&documents).unwrap();

@@ -3,9 +3,11 @@
 pub mod agent;
 pub mod browser;
 pub mod client;
+pub mod cookies;
 pub mod httpd;
 pub mod pki;
 pub mod provider;
+pub mod session;
 pub mod setup;
 
 pub use client::{Visitor, shown};

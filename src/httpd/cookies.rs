@@ -1,0 +1,319 @@
+//! Bound cookies at httpd's border: the request's `Cookie` header is rewritten before anybody reads it, and the response's
+//! `Set-Cookie` lines when they are final. What becomes of them is decided in `cookies`.
+
+use std::cell::RefCell;
+use std::ffi::{CStr, c_int};
+use std::fmt::Write as _;
+use std::ptr;
+
+use super::ffi;
+use super::filter::Filter;
+use super::guard::{Site, guard};
+use super::log::{Sink, log};
+use super::request::Request;
+use super::status::count;
+use super::table::Table;
+use crate::cookies::incoming::{self, Incoming};
+use crate::cookies::outgoing::{self, Outgoing, Personal, Withheld, needs_private};
+use crate::cookies::settings::{Binder, Client};
+use crate::counters::Count;
+use crate::outcome::{Level, Response, tags};
+
+const COOKIE: &CStr = c"Cookie";
+const SET_COOKIE: &CStr = c"Set-Cookie";
+/// RFC 2965's. No client of today knows it; a bound cookie does not leave in it.
+const SET_COOKIE_2: &CStr = c"Set-Cookie2";
+const CACHE_CONTROL: &CStr = c"Cache-Control";
+/// What mod_cache sets when it answers out of its store.
+const CACHE_HITS: [&CStr; 2] = [c"cache-hit", c"cache-revalidate"];
+/// How many cookies one log line names.
+const NAMED: usize = 4;
+
+/// Behind mod_headers and mod_session, which are of this type and inserted earlier, and before mod_cache, which is to see
+/// what is sent.
+const FILTER_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_CONTENT_SET;
+
+static FILTER: Filter = Filter::output();
+
+/// What is kept with a request on a virtual host that binds cookies.
+#[derive(Debug)]
+pub(super) struct CookieState {
+    standing: Standing,
+    /// Did it come with a bound cookie whose seal holds?
+    had_cookie: bool,
+    /// The `Set-Cookie` lines that were sealed for it: an error page takes them over, and they must not be sealed again.
+    sealed: RefCell<Vec<Vec<u8>>>,
+}
+
+/// What is known of the client; which key it has proved, the request's Token Bindings say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Bound,
+    Unbound,
+    Unknown,
+}
+
+/// Registers hooks and filter with httpd, once per start.
+pub(super) fn register() {
+    let none = ptr::null();
+    let last = ffi::APR_HOOK_REALLY_LAST as c_int;
+    // After mod_headers (APR_HOOK_LAST): filters of one type run in the order in which they were inserted.
+    // SAFETY: httpd asks for our hooks, at start-up and from one thread; the functions stay mapped (-z nodelete).
+    unsafe { ffi::ap_hook_insert_filter(Some(insert_filter), none, none, last) };
+    // SAFETY: as above.
+    unsafe { ffi::ap_hook_insert_error_filter(Some(insert_error_filter), none, none, last) };
+    // SAFETY: httpd copies the name; the function stays mapped (-z nodelete).
+    let record = unsafe {
+        ffi::ap_register_output_filter(c"TOKEN_BINDING_COOKIES".as_ptr(), Some(seal), None, FILTER_TYPE)
+    };
+    FILTER.registered(record);
+}
+
+/// Does the request's virtual host bind cookies? `Err` after a fault at start-up.
+fn binder(request: Request<'_>) -> Result<Option<Binder<'_>>, ()> {
+    request.server_config().ok_or(())?.cookies.binder().map_err(|_| ())
+}
+
+pub(super) fn are_bound(request: Request<'_>) -> bool {
+    !matches!(binder(request), Ok(None))
+}
+
+/// The request's headers have been read, and its Token Bindings are known: rewrites its `Cookie` header.
+pub(super) fn receive(request: Request<'_>, standing: Standing) -> Response {
+    let binder = match binder(request) {
+        Ok(None) => return Response::ServeUnbound,
+        Ok(Some(binder)) => binder,
+        Err(()) => return fault(request, "the keys for bound cookies are missing"),
+    };
+    // A pushed response is the answer to a request that its client has not made: an unbound cookie in it would take the
+    // place of the client's bound one.
+    let standing = match standing {
+        Standing::Unbound if request.is_pushed() => Standing::Unknown,
+        standing => standing,
+    };
+    let headers = request.headers();
+    let mut state = CookieState { standing, had_cookie: false, sealed: RefCell::default() };
+    let lines: Vec<&[u8]> = headers.all(COOKIE).map(CStr::to_bytes).collect();
+    if !lines.is_empty() {
+        // httpd joins lines of one name itself, but HTTP/2 and other modules have their own ways to fill the table.
+        let incoming = incoming::rewrite(binder, client(request, standing), &lines.join(&b"; "[..]));
+        state.had_cookie = incoming.accepted > 0;
+        report(request, &incoming);
+        headers.unset(COOKIE);
+        if let Some(header) = &incoming.header {
+            headers.set(COOKIE, request.pool().copy_bytes(header));
+        }
+        if incoming.has_fault() {
+            return Response::ServerError;
+        }
+    }
+    request.keep_cookies(state);
+    Response::ServeUnbound
+}
+
+/// Whom the request comes from.
+fn client(request: Request<'_>, standing: Standing) -> Client<'_> {
+    match (standing, request.bindings()) {
+        (Standing::Bound, Some(bindings)) => Client::Bound(bindings.provided().as_bytes()),
+        (Standing::Unbound, None) => Client::Unbound,
+        _ => Client::Unknown,
+    }
+}
+
+/// Counts, and says in one line what did not reach the application, and why.
+fn report(request: Request<'_>, incoming: &Incoming) {
+    count(Count::CookiesAccepted, incoming.accepted);
+    count(Count::CookiesRefused, incoming.refused.len() as u64);
+    if incoming.refused.is_empty() {
+        return;
+    }
+    let mut line = String::new();
+    for (number, cookie) in incoming.refused.iter().take(NAMED).enumerate() {
+        let between = if number == 0 { ":" } else { ";" };
+        // Writing to a String can't fail.
+        let _ = write!(line, "{between} {}: {}", shown(&cookie.name), cookie.cause);
+    }
+    if incoming.refused.len() > NAMED {
+        let _ = write!(line, "; and {} more", incoming.refused.len() - NAMED);
+    }
+    let (tag, level) = if incoming.has_fault() {
+        (tags::COOKIE_FAULT, Level::Error)
+    } else {
+        (tags::COOKIE_REFUSED, Level::Info)
+    };
+    log(Sink::Request(request), level, format_args!("{tag}: cookies kept from the application{line}"));
+}
+
+/// A cookie's name for the log: the client may have sent anything.
+fn shown(name: &[u8]) -> String {
+    let (start, cut) = match name.split_at_checked(64) {
+        Some((start, rest)) if !rest.is_empty() => (start, "..."),
+        _ => (name, ""),
+    };
+    format!("{}{cut}", start.escape_ascii())
+}
+
+fn fault(request: Request<'_>, what: &str) -> Response {
+    log(Sink::Request(request), Level::Error, format_args!("{}: {what}; refused", tags::COOKIE_FAULT));
+    Response::ServerError
+}
+
+/// A request's filters are being put together.
+unsafe extern "C" fn insert_filter(request: *mut ffi::request_rec) {
+    // SAFETY: httpd gives the request that this thread serves.
+    let request = unsafe { Request::from_raw(request) };
+    guard(Site::InsertFilter, Sink::Request(request), (), || prepare(request));
+}
+
+/// The filters of a response that takes another one's place are being put together.
+unsafe extern "C" fn insert_error_filter(request: *mut ffi::request_rec) {
+    // SAFETY: httpd gives the request that this thread serves.
+    let request = unsafe { Request::from_raw(request) };
+    guard(Site::InsertErrorFilter, Sink::Request(request), (), || prepare(request));
+}
+
+/// Sub-requests have no headers of their own to send.
+fn prepare(request: Request<'_>) {
+    if are_bound(request) && !request.is_sub_request() {
+        FILTER.add_once(request);
+    }
+}
+
+/// The filter: sees the response's first bytes, when mod_headers has done its part.
+unsafe extern "C" fn seal(
+    filter: *mut ffi::ap_filter_t,
+    brigade: *mut ffi::apr_bucket_brigade,
+) -> ffi::apr_status_t {
+    // SAFETY: httpd calls a filter with its own ap_filter_t; `r` is the request it was added to.
+    let raw = unsafe { (*filter).r };
+    // SAFETY: the request is being served, by this thread.
+    let request = unsafe { Request::from_raw(raw) };
+    let done = guard(Site::SealCookies, Sink::Request(request), false, || seal_all(request));
+    if !done {
+        // The filter stays, so that no cookie leaves that was not sealed.
+        request.connection().abort();
+        return ffi::APR_EGENERAL_ as c_int;
+    }
+    // SAFETY: httpd's own ap_filter_t, as above.
+    let next = unsafe { (*filter).next };
+    // SAFETY: as above; a filter may remove itself while it runs.
+    unsafe { ffi::ap_remove_output_filter(filter) };
+    // SAFETY: the filter behind is valid as long as the request; the brigade is httpd's, passed on.
+    unsafe { ffi::ap_pass_brigade(next, brigade) }
+}
+
+/// Seals the response's bound cookies. `false`: it must not be sent.
+fn seal_all(request: Request<'_>) -> bool {
+    let binder = match binder(request) {
+        Ok(None) => return true,
+        Ok(Some(binder)) => binder,
+        Err(()) => {
+            fault(request, "the keys for bound cookies are missing");
+            return false;
+        }
+    };
+    let state = request.cookies();
+    let client = state.map_or(Client::Unknown, |state| client(request, state.standing));
+    let from_cache = CACHE_HITS.iter().any(|name| request.environment().get(name).is_some());
+    let mut personal = state.filter(|state| state.had_cookie).map(|_| Personal::HadCookie);
+    let mut faults = false;
+    each_set_cookie(request, |line| {
+        if state.is_some_and(|state| state.sealed.borrow().iter().any(|sealed| sealed == line)) {
+            return Outgoing::AsItIs;
+        }
+        if from_cache && let Some(name) = outgoing::bound_name(binder, line) {
+            return Outgoing::Withheld { name: name.to_vec(), cause: Withheld::Late };
+        }
+        match outgoing::rewrite(binder, client, line) {
+            Ok(sealed) => {
+                if let (Outgoing::Sealed { line, .. }, Some(state)) = (&sealed, state) {
+                    personal = Some(Personal::SetsCookie);
+                    state.sealed.borrow_mut().push(line.clone());
+                }
+                sealed
+            }
+            Err(_) => {
+                faults = true;
+                let name = outgoing::bound_name(binder, line).unwrap_or_default().to_vec();
+                Outgoing::Withheld { name, cause: Withheld::Fault }
+            }
+        }
+    });
+    if let Some(personal) = personal {
+        keep_from_shared_caches(request, personal);
+    }
+    !faults
+}
+
+/// The response's headers are about to be written: no bound cookie leaves that was not sealed for this very request.
+pub(super) fn check_all(request: Request<'_>) {
+    let Ok(Some(binder)) = binder(request) else { return };
+    let state = request.cookies();
+    each_set_cookie(request, |line| match outgoing::bound_name(binder, line) {
+        Some(name)
+            if !state.is_some_and(|state| state.sealed.borrow().iter().any(|sealed| sealed == line)) =>
+        {
+            Outgoing::Withheld { name: name.to_vec(), cause: Withheld::Late }
+        }
+        _ => Outgoing::AsItIs,
+    });
+}
+
+/// Has each `Set-Cookie` line of the response looked at, and puts in its place what comes of it.
+fn each_set_cookie(request: Request<'_>, mut rewrite: impl FnMut(&[u8]) -> Outgoing) {
+    for table in request.response_headers() {
+        for name in [SET_COOKIE, SET_COOKIE_2] {
+            let lines: Vec<&CStr> = table.all(name).collect();
+            let results: Vec<Outgoing> = lines.iter().map(|line| rewrite(line.to_bytes())).collect();
+            if results.iter().all(|result| *result == Outgoing::AsItIs) {
+                continue;
+            }
+            table.unset(name);
+            for (line, result) in lines.into_iter().zip(results) {
+                put(request, table, name, line, result);
+            }
+        }
+    }
+}
+
+fn put<'r>(request: Request<'r>, table: Table<'r>, header: &'static CStr, line: &'r CStr, result: Outgoing) {
+    match result {
+        Outgoing::AsItIs => table.add(header, line),
+        Outgoing::Sealed { line, too_long } => {
+            count(Count::CookiesSealed, 1);
+            if let Some(size) = too_long {
+                let name = shown(line.split(|byte| *byte == b'=').next().unwrap_or_default());
+                log(
+                    Sink::Request(request),
+                    Level::Warning,
+                    format_args!(
+                        "{}: Set-Cookie {name}: sealed it has {size} bytes, and browsers drop more than 4096",
+                        tags::COOKIE_TOO_LONG
+                    ),
+                );
+            }
+            table.add(header, request.pool().copy_bytes(&line));
+        }
+        Outgoing::Withheld { name, cause } => {
+            count(Count::CookiesWithheld, 1);
+            let (tag, level) = match cause {
+                Withheld::Fault => (tags::COOKIE_FAULT, Level::Error),
+                _ => (tags::COOKIE_WITHHELD, Level::Info),
+            };
+            let name = shown(&name);
+            log(Sink::Request(request), level, format_args!("{tag}: Set-Cookie {name} withheld: {cause}"));
+        }
+    }
+}
+
+/// mod_cache looks at the headers that survive errors first, and if it finds `Cache-Control` there, at no others.
+fn keep_from_shared_caches(request: Request<'_>, personal: Personal) {
+    let [headers, surviving] = request.response_headers();
+    let table = if surviving.get(CACHE_CONTROL).is_some() { surviving } else { headers };
+    let values: Vec<&[u8]> = table.all(CACHE_CONTROL).map(CStr::to_bytes).collect();
+    if needs_private(values.iter().copied(), personal) {
+        let all = [&values[..], &[b"private"]].concat().join(&b", "[..]);
+        table.unset(CACHE_CONTROL);
+        table.set(CACHE_CONTROL, request.pool().copy_bytes(&all));
+    }
+}

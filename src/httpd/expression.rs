@@ -1,0 +1,78 @@
+//! `TOKEN_BINDING(...)` in httpd's expressions, also `%{TOKEN_BINDING:...}`.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr;
+
+use super::ffi;
+use super::guard::{Site, guard};
+use super::log::Sink;
+use super::pool::Pool;
+use super::request::Request;
+use crate::questions::Question;
+
+const NAME: &[u8] = b"token_binding";
+const NOTHING: &CStr = c"";
+/// httpd's word for "yes, it is mine, and it is wrong".
+const WRONG: c_int = 1;
+
+/// Registers the hook with httpd, once per start.
+pub(super) fn register() {
+    // SAFETY: httpd asks for our hooks, at start-up and from one thread; the function stays mapped (-z nodelete).
+    unsafe {
+        ffi::ap_hook_expr_lookup(Some(lookup), ptr::null(), ptr::null(), ffi::APR_HOOK_MIDDLE as c_int);
+    }
+}
+
+/// An expression is parsed: is the function ours, and its argument right, if it is known by now?
+unsafe extern "C" fn lookup(parameters: *mut ffi::ap_expr_lookup_parms) -> c_int {
+    guard(Site::ExpressionLookup, Sink::Process, WRONG, || {
+        // SAFETY: httpd gives the parameters, valid during the call.
+        let parameters = unsafe { &*parameters };
+        // SAFETY: the function's name, as a C string.
+        let name = unsafe { CStr::from_ptr(parameters.name) };
+        if parameters.type_ != ffi::AP_EXPR_FUNC_STRING as c_int
+            || !name.to_bytes().eq_ignore_ascii_case(NAME)
+        {
+            return ffi::DECLINED;
+        }
+        if !parameters.arg.is_null() {
+            // SAFETY: the argument, as a C string.
+            let argument = unsafe { CStr::from_ptr(parameters.arg) };
+            if let Err(problem) = Question::parse(&argument.to_string_lossy()) {
+                // SAFETY: the pool that the expression lives in.
+                let message = unsafe { Pool::from_raw(parameters.pool) }.copy_text(&problem);
+                // SAFETY: httpd's place for the error.
+                unsafe { *parameters.err = message.as_ptr() };
+                return WRONG;
+            }
+        }
+        // SAFETY: httpd's place for the function, which it calls as an ap_expr_string_func_t.
+        unsafe { *parameters.func = evaluate as *const c_void };
+        // SAFETY: httpd's place for data of the function's own.
+        unsafe { *parameters.data = ptr::null() };
+        ffi::OK
+    })
+}
+
+/// The value of `TOKEN_BINDING(argument)` for a request: empty where there is none.
+unsafe extern "C" fn evaluate(
+    context: *mut ffi::ap_expr_eval_ctx_t,
+    _data: *const c_void,
+    argument: *const c_char,
+) -> *const c_char {
+    guard(Site::Expression, Sink::Process, NOTHING.as_ptr(), || {
+        // SAFETY: httpd gives the evaluation's context, valid during the call.
+        let context = unsafe { &*context };
+        if context.r.is_null() || argument.is_null() {
+            return NOTHING.as_ptr();
+        }
+        // SAFETY: the request that the expression is evaluated for, by this thread.
+        let request = unsafe { Request::from_raw(context.r) };
+        // SAFETY: the argument, as a C string.
+        let argument = unsafe { CStr::from_ptr(argument) };
+        let question = Question::parse(&argument.to_string_lossy()).ok();
+        let answer =
+            question.zip(request.bindings()).and_then(|(question, bindings)| question.answer(bindings));
+        answer.map_or(NOTHING.as_ptr(), |answer| request.pool().copy_text(&answer).as_ptr())
+    })
+}

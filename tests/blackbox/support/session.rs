@@ -1,0 +1,79 @@
+//! One client's connection, HTTP/1.1 or HTTP/2, with a key or without: what is tested over it is the same.
+
+use tokbind::http1::Http1;
+use tokbind::http2::Http2;
+use tokbind::tls::TlsConnection;
+use tokbind::{Ekm, Request, Response, binding};
+
+use super::Visitor;
+use super::client::{connect, options, unbound};
+use super::httpd::{HOST, Httpd};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Http1,
+    Http2,
+}
+
+pub const PROTOCOLS: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
+
+pub struct Session<'v> {
+    visitor: Option<&'v Visitor>,
+    ekm: Ekm,
+    wire: Wire,
+}
+
+enum Wire {
+    One(Box<Http1<TlsConnection>>),
+    Two(Http2),
+}
+
+impl<'v> Session<'v> {
+    /// A connection of a client with this key, or of one without Token Binding.
+    pub async fn open(server: &Httpd, protocol: Protocol, visitor: Option<&'v Visitor>) -> Self {
+        let options = if visitor.is_some() { options() } else { unbound() };
+        match protocol {
+            Protocol::Http1 => {
+                let connection = connect(server, &options).await;
+                let ekm = connection.ekm().unwrap();
+                Self { visitor, ekm, wire: Wire::One(Box::new(Http1::new(connection))) }
+            }
+            Protocol::Http2 => {
+                let http = Http2::handshake(connect(server, &options.alpn(["h2"])).await).await.unwrap();
+                Self { visitor, ekm: http.ekm().clone(), wire: Wire::Two(http) }
+            }
+        }
+    }
+
+    /// Sends a request, with the client's proof.
+    pub async fn send(&mut self, request: Request) -> Response {
+        self.try_send(request).await.unwrap()
+    }
+
+    pub async fn try_send(&mut self, mut request: Request) -> tokbind::Result<Response> {
+        if let Some(visitor) = self.visitor {
+            request = request.header(binding::SEC_TOKEN_BINDING, visitor.header(&self.ekm));
+        }
+        match &mut self.wire {
+            Wire::One(http) => http.request(&request).await,
+            Wire::Two(http) => http.request(&request).await,
+        }
+    }
+
+    /// Fetches a page, with cookies if there are any.
+    pub async fn get(&mut self, path: &str, cookies: &str) -> Response {
+        let request = Request::get(HOST, path);
+        self.send(if cookies.is_empty() { request } else { request.header("Cookie", cookies) }).await
+    }
+}
+
+/// Fetches a page on a connection of its own.
+pub async fn fetch(
+    server: &Httpd,
+    protocol: Protocol,
+    visitor: Option<&Visitor>,
+    path: &str,
+    cookies: &str,
+) -> Response {
+    Session::open(server, protocol, visitor).await.get(path, cookies).await
+}
