@@ -20,6 +20,7 @@ mod http2;
 mod negotiation;
 mod openidc;
 mod proxies;
+mod questions;
 mod redirects;
 mod referred;
 mod renegotiation;
