@@ -5,7 +5,7 @@ use tokbind::Request;
 use crate::support::client::http1;
 use crate::support::cookies::{SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
 use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Protocol, Session, fetch};
+use crate::support::session::{PROTOCOLS, Protocol, Session, fetch, submit};
 use crate::support::{Httpd, Visitor};
 
 fn server(directives: &str) -> Httpd {
@@ -73,13 +73,12 @@ async fn a_refused_request_brings_and_gets_no_bound_cookie() {
     let cookie = jar(&fetch(&server, Protocol::Http1, Some(&visitor), "/set.cgi?sid=alice", "").await);
     let unbound = jar(&fetch(&server, Protocol::Http1, None, "/set.cgi?sid=alice", "").await);
     for protocol in PROTOCOLS {
-        let mut session = Session::open(&server, protocol, Some(&visitor)).await;
         for cookie in [&cookie, &unbound] {
-            // The session adds a good header: two are refused.
+            // Another one is added, which is good: two are refused.
             let request = Request::get(HOST, "/env.cgi")
                 .header("Sec-Token-Binding", "AAAA")
                 .header("Cookie", format!("{cookie}; a=1"));
-            let page = session.send(request).await;
+            let page = submit(&server, protocol, Some(&visitor), request).await;
             assert_eq!((page.status, seen(&page).as_deref()), (400, Some("a=1")));
             assert_eq!(set_cookies(&page), [] as [&str; 0]);
         }

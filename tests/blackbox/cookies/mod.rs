@@ -1,5 +1,8 @@
 //! `TokenBindingCookie`: cookies that are bound to a client's key without the application's help.
 
+mod documents;
 mod headers;
+mod policy;
 mod responses;
+mod secrets;
 mod theft;

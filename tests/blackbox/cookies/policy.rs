@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use crate::support::client::{connect, options};
 use crate::support::cookies::{SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
 use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Protocol, Session, fetch};
+use crate::support::session::{PROTOCOLS, Protocol, Session, fetch, submit};
 use crate::support::{Httpd, Setup, VirtualHost, Visitor};
 
 fn server(directives: &str) -> Httpd {
@@ -91,12 +91,11 @@ async fn a_wrong_proof_never_opens_a_bound_cookie() {
             let mut elsewhere = Session::open(&server, protocol, Some(&other)).await;
             // The header of another connection.
             let stolen = owner.header(&connect(&server, &options()).await.ekm().unwrap());
-            let mut http = Session::open(&server, protocol, None).await;
             for (cookie, expected) in [(&bound, None), (&unbound, (status == 200).then_some("sid=guest"))] {
                 let request = Request::get(HOST, "/env.cgi")
                     .header("Cookie", format!("{cookie}; a=1"))
                     .header(binding::SEC_TOKEN_BINDING, &stolen);
-                let page = http.send(request).await;
+                let page = submit(&server, protocol, None, request).await;
                 assert_eq!(page.status, status);
                 let expected = expected.map_or("a=1".to_owned(), |cookie| format!("{cookie}; a=1"));
                 assert_eq!(seen(&page), Some(expected), "{directives}: the error document sees no more");

@@ -67,6 +67,16 @@ impl<'v> Session<'v> {
     }
 }
 
+/// Sends a request on a connection of its own.
+pub async fn submit(
+    server: &Httpd,
+    protocol: Protocol,
+    visitor: Option<&Visitor>,
+    request: Request,
+) -> Response {
+    Session::open(server, protocol, visitor).await.send(request).await
+}
+
 /// Fetches a page on a connection of its own.
 pub async fn fetch(
     server: &Httpd,
