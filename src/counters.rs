@@ -80,7 +80,9 @@ impl Count {
             Self::NotAcceptedHere => ("RefusedNotAcceptedHere", "TB104: not accepted by the virtual host"),
             Self::WrongMessage => ("RefusedWrongMessage", "TB105: message wrong"),
             Self::Forwarded => ("RefusedForwarded", "TB107, TB108: wrong headers of a trusted proxy"),
-            Self::HopByHop => ("RefusedConnection", "TB110: Connection names the headers that pass bindings on"),
+            Self::HopByHop => {
+                ("RefusedConnection", "TB110: Connection names the headers that pass bindings on")
+            }
             Self::Fault => ("RefusedFault", "TB106: fault of the server"),
             Self::CookiesSealed => ("CookiesSealed", "bound cookies set"),
             Self::CookiesWithheld => ("CookiesWithheld", "bound cookies withheld from clients"),

@@ -48,7 +48,7 @@ fn pages_show_configurations_and_examples_as_they_are() {
 
 #[test]
 fn every_configuration_shown_is_run() {
-    let sources: String = ["tests/blackbox", "tests/blackbox/support"]
+    let sources: String = ["tests/blackbox", "tests/blackbox/cookies", "tests/blackbox/support"]
         .iter()
         .flat_map(|folder| files(folder, Some("rs")))
         .map(|path| fs::read_to_string(path).unwrap())

@@ -1,5 +1,6 @@
 //! `TokenBindingCookie`: cookies that are bound to a client's key without the application's help.
 
+mod applications;
 mod documents;
 mod headers;
 mod policy;
