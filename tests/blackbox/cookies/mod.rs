@@ -1,7 +1,9 @@
 //! `TokenBindingCookie`: cookies that are bound to a client's key without the application's help.
 
 mod applications;
+mod caches;
 mod documents;
+mod farm;
 mod headers;
 mod policy;
 mod responses;

@@ -2,11 +2,11 @@
 
 use tokbind::http1::Http1;
 use tokbind::http2::Http2;
-use tokbind::tls::TlsConnection;
+use tokbind::tls::{ConnectOptions, Connector, TlsConnection};
 use tokbind::{Ekm, Request, Response, binding};
 
 use super::Visitor;
-use super::client::{connect, options, unbound};
+use super::client::{options, unbound};
 use super::httpd::{HOST, Httpd};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +31,24 @@ enum Wire {
 impl<'v> Session<'v> {
     /// A connection of a client with this key, or of one without Token Binding.
     pub async fn open(server: &Httpd, protocol: Protocol, visitor: Option<&'v Visitor>) -> Self {
+        Self::open_at(server.address(), protocol, visitor).await
+    }
+
+    /// The same, to where something else listens that leads to a server.
+    pub async fn open_at(
+        address: (&'static str, u16),
+        protocol: Protocol,
+        visitor: Option<&'v Visitor>,
+    ) -> Self {
         let options = if visitor.is_some() { options() } else { unbound() };
         match protocol {
             Protocol::Http1 => {
-                let connection = connect(server, &options).await;
+                let connection = connect(address, &options).await;
                 let ekm = connection.ekm().unwrap();
                 Self { visitor, ekm, wire: Wire::One(Box::new(Http1::new(connection))) }
             }
             Protocol::Http2 => {
-                let http = Http2::handshake(connect(server, &options.alpn(["h2"])).await).await.unwrap();
+                let http = Http2::handshake(connect(address, &options.alpn(["h2"])).await).await.unwrap();
                 Self { visitor, ekm: http.ekm().clone(), wire: Wire::Two(http) }
             }
         }
@@ -65,6 +74,10 @@ impl<'v> Session<'v> {
         let request = Request::get(HOST, path);
         self.send(if cookies.is_empty() { request } else { request.header("Cookie", cookies) }).await
     }
+}
+
+async fn connect(address: (&'static str, u16), options: &ConnectOptions) -> TlsConnection {
+    Connector::new(options).unwrap().connect(address, HOST).await.unwrap()
 }
 
 /// Sends a request on a connection of its own.
