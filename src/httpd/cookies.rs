@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::ptr;
 
 use super::ffi;
-use super::filter::Filter;
+use super::filter::{Filter, look_once};
 use super::guard::{Site, guard};
 use super::log::{Sink, log};
 use super::request::Request;
@@ -184,22 +184,8 @@ unsafe extern "C" fn seal(
     filter: *mut ffi::ap_filter_t,
     brigade: *mut ffi::apr_bucket_brigade,
 ) -> ffi::apr_status_t {
-    // SAFETY: httpd calls a filter with its own ap_filter_t; `r` is the request it was added to.
-    let raw = unsafe { (*filter).r };
-    // SAFETY: the request is being served, by this thread.
-    let request = unsafe { Request::from_raw(raw) };
-    let done = guard(Site::SealCookies, Sink::Request(request), false, || seal_all(request));
-    if !done {
-        // The filter stays, so that no cookie leaves that was not sealed.
-        request.connection().abort();
-        return ffi::APR_EGENERAL_ as c_int;
-    }
-    // SAFETY: httpd's own ap_filter_t, as above.
-    let next = unsafe { (*filter).next };
-    // SAFETY: as above; a filter may remove itself while it runs.
-    unsafe { ffi::ap_remove_output_filter(filter) };
-    // SAFETY: the filter behind is valid as long as the request; the brigade is httpd's, passed on.
-    unsafe { ffi::ap_pass_brigade(next, brigade) }
+    // SAFETY: httpd calls a filter with its own ap_filter_t and brigade.
+    unsafe { look_once(filter, brigade, Site::SealCookies, seal_all) }
 }
 
 /// Seals the response's bound cookies. `false`: it must not be sent.

@@ -1,9 +1,12 @@
 //! httpd's filters: what they have in common, whichever way the data goes.
 
+use std::ffi::c_int;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::ffi;
+use super::guard::{Site, guard};
+use super::log::Sink;
 use super::request::Request;
 
 /// A filter that is registered with httpd at each start.
@@ -68,4 +71,32 @@ fn is_in(mut filter: *mut ffi::ap_filter_t, record: *mut ffi::ap_filter_rec_t) -
         filter = current.next;
     }
     false
+}
+
+/// The body of an output filter that looks at a response once, when its headers are final and not yet sent. `look` says
+/// whether the response may go on; if not, or after a panic, nothing of it is sent.
+///
+/// # Safety
+/// `filter` and `brigade` must be what httpd calls an output filter with.
+pub(super) unsafe fn look_once(
+    filter: *mut ffi::ap_filter_t,
+    brigade: *mut ffi::apr_bucket_brigade,
+    site: Site,
+    look: impl FnOnce(Request<'_>) -> bool,
+) -> ffi::apr_status_t {
+    // SAFETY: the caller's promise; `r` is the request that the filter was added to.
+    let raw = unsafe { (*filter).r };
+    // SAFETY: the request is being served, by this thread.
+    let request = unsafe { Request::from_raw(raw) };
+    if !guard(site, Sink::Request(request), false, || look(request)) {
+        // The filter stays, so that nothing is sent of a response that was not looked at to the end.
+        request.connection().abort();
+        return ffi::APR_EGENERAL_ as c_int;
+    }
+    // SAFETY: httpd's own ap_filter_t, as above.
+    let next = unsafe { (*filter).next };
+    // SAFETY: as above; a filter may remove itself while it runs.
+    unsafe { ffi::ap_remove_output_filter(filter) };
+    // SAFETY: the filter behind is valid as long as the request; the brigade is httpd's, passed on.
+    unsafe { ffi::ap_pass_brigade(next, brigade) }
 }

@@ -1,12 +1,11 @@
 //! The response on its way out: what the module adds to its headers, once all others have done with them.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::CStr;
 
 use super::cookies;
 use super::ffi;
-use super::filter::Filter;
-use super::guard::{Site, guard};
-use super::log::Sink;
+use super::filter::{Filter, look_once};
+use super::guard::Site;
 use super::request::Request;
 use crate::policy::asks_for_referred;
 
@@ -45,25 +44,13 @@ unsafe extern "C" fn response(
     filter: *mut ffi::ap_filter_t,
     brigade: *mut ffi::apr_bucket_brigade,
 ) -> ffi::apr_status_t {
-    // SAFETY: httpd calls a filter with its own ap_filter_t; `r` is the request it was added to.
-    let raw = unsafe { (*filter).r };
-    // SAFETY: the request is being served, by this thread.
-    let request = unsafe { Request::from_raw(raw) };
-    let done = guard(Site::ResponseFilter, Sink::Request(request), false, || {
-        finish(request);
-        true
-    });
-    if !done {
-        // The filter stays, so that nothing is sent of a response that was not looked at to the end.
-        request.connection().abort();
-        return ffi::APR_EGENERAL_ as c_int;
+    // SAFETY: httpd calls a filter with its own ap_filter_t and brigade.
+    unsafe {
+        look_once(filter, brigade, Site::ResponseFilter, |request| {
+            finish(request);
+            true
+        })
     }
-    // SAFETY: httpd's own ap_filter_t, as above.
-    let next = unsafe { (*filter).next };
-    // SAFETY: as above; a filter may remove itself while it runs.
-    unsafe { ffi::ap_remove_output_filter(filter) };
-    // SAFETY: the filter behind is valid as long as the request; the brigade is httpd's, passed on.
-    unsafe { ffi::ap_pass_brigade(next, brigade) }
 }
 
 /// Adds what is to be added, and takes out what must not leave.

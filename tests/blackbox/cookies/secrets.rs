@@ -144,8 +144,7 @@ fn key_id(cookie: &str) -> &str {
     cookie.split('.').nth(1).unwrap()
 }
 
-/// A secret that can't be read any more at a graceful restart ends httpd, as any wrong configuration does: cookies never
-/// go out unsealed.
+/// Both kinds of seal are taken, whichever is made.
 #[tokio::test]
 async fn encryption_can_be_switched_without_logging_anybody_out() {
     let server = Setup {
