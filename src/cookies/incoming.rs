@@ -153,20 +153,26 @@ impl<'h> Rewriting<'_, 'h> {
     }
 
     /// The first bound name in a piece that does not begin with one, where an application could see a cookie begin.
+    ///
+    /// Whatever set of delimiters an application splits at, for it a name begins behind the last one of some kind.
     fn hidden(&self, piece: &'h [u8]) -> Option<Hidden<'h>> {
-        let equals = piece.iter().enumerate().filter(|(_, byte)| **byte == b'=').map(|(at, _)| at);
-        for at in equals {
-            let before = piece.get(..at)?;
+        let mut start = 0;
+        for (at, _) in piece.iter().enumerate().filter(|(_, byte)| **byte == b'=') {
+            // No name goes on behind an equals sign.
+            let before = piece.get(start..at)?;
             let comma = before.iter().rposition(|byte| *byte == b',');
             if let Some(comma) = comma.filter(|comma| self.binder.names.binds(around(before, *comma).1)) {
-                return Some(Hidden::AfterComma(comma));
+                return Some(Hidden::AfterComma(start + comma));
             }
             let word = before.trim_ascii_end();
-            let Some(delimiter) = word.iter().rposition(|byte| is_delimiter(*byte)) else { continue };
-            let name = around(word, delimiter).1;
-            if !name.is_empty() && self.binder.names.binds(name) {
-                return Some(Hidden::Elsewhere(name));
+            for is_delimiter in DELIMITERS {
+                let Some(delimiter) = word.iter().rposition(|byte| is_delimiter(*byte)) else { continue };
+                let name = around(word, delimiter).1;
+                if !name.is_empty() && self.binder.names.binds(name) {
+                    return Some(Hidden::Elsewhere(name));
+                }
             }
+            start = at + 1;
         }
         None
     }
@@ -220,10 +226,16 @@ impl<'h> Cookie<'h> {
     }
 }
 
-/// White space of any kind, quotes, commas.
-fn is_delimiter(byte: u8) -> bool {
-    byte <= b' ' || matches!(byte, b',' | b'"' | b'\'')
-}
+/// The kinds of bytes that one application or another splits a header at: spaces, controls, Latin-1's white space, commas,
+/// quotes.
+const DELIMITERS: [fn(u8) -> bool; 6] = [
+    |byte| byte == b' ',
+    |byte| byte < b' ',
+    |byte| matches!(byte, 0x85 | 0xa0),
+    |byte| byte == b',',
+    |byte| byte == b'"',
+    |byte| byte == b'\'',
+];
 
 /// The first comma in a value that `name=` follows.
 fn line_after_comma(value: &[u8]) -> Option<usize> {
