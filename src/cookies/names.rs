@@ -1,9 +1,9 @@
 //! Which cookies are bound: the names and wildcards of `TokenBindingCookie`.
 //!
 //! Applications don't agree on what a cookie's name is. PHP turns `.`, a space and `[` into `_` and makes an array of
-//! `name[key]`; older versions decode `%50` first. Python strips white space, Latin-1's included. Others ignore case. So
-//! names are folded before they are compared, in both directions alike: every name that some application could take for
-//! a bound one is bound. Folding can bind a cookie more than intended, which its application does not notice; it never
+//! `name[key]`; older versions decode `%50` and `+` first. Python strips white space, Latin-1's included. Others ignore
+//! case. So names are folded before they are compared, in both directions alike: every name that some application could
+//! take for a bound one is bound. Folding can bind a cookie more than intended, which its application does not notice; it never
 //! binds one less. The seal itself covers the name as it stands.
 
 /// The names that are bound.
@@ -45,8 +45,8 @@ impl CookieNames {
                 return Err(format!("invalid value \"{word}\"; allowed: {ALLOWED}"));
             }
             patterns.push(fold(word.as_bytes()));
-            if word.contains('%') {
-                patterns.push(fold(&percent_decode(word.as_bytes())));
+            if is_encoded(word.as_bytes()) {
+                patterns.push(fold(&form_decode(word.as_bytes())));
             }
         }
         if patterns.is_empty() {
@@ -74,7 +74,7 @@ impl CookieNames {
                     bracket.is_some_and(|at| is_bound(head(name, at)))
                 };
                 let is_bound_somehow = |name: &[u8]| is_bound(name) || is_bound_as_array(name);
-                is_bound_somehow(name) || (name.contains(&b'%') && is_bound_somehow(&percent_decode(name)))
+                is_bound_somehow(name) || (is_encoded(name) && is_bound_somehow(&form_decode(name)))
             }
         }
     }
@@ -101,7 +101,12 @@ fn fold(name: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-fn percent_decode(name: &[u8]) -> Vec<u8> {
+fn is_encoded(name: &[u8]) -> bool {
+    name.iter().any(|byte| matches!(byte, b'%' | b'+'))
+}
+
+/// `%50` is `P`, and `+` a space.
+fn form_decode(name: &[u8]) -> Vec<u8> {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let mut decoded = Vec::with_capacity(name.len());
     let mut rest = name.iter();
@@ -112,6 +117,7 @@ fn percent_decode(name: &[u8]) -> Vec<u8> {
                 decoded.push(u8::try_from(high * 16 + low).unwrap_or(b'%'));
                 rest = ahead;
             }
+            (b'+', ..) => decoded.push(b' '),
             _ => decoded.push(*byte),
         }
     }
@@ -180,6 +186,9 @@ mod tests {
             b"PHP%5FSESS%2eID",
             b"PHP+SESS+ID",
             b"PHP_SESS_ID%00x",
+            // Found by fuzzing: a plus sign decodes to a space, and PHP leaves those before a name out.
+            b"+PHP_SESS_ID",
+            b"%20++PHP_SESS%5FID",
             b"php_sess_id",
             b"\"PHP_SESS_ID\"",
             b"..Host-sid",
