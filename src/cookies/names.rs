@@ -25,6 +25,9 @@ impl CookieNames {
             (None, 1) => Ok(names),
             _ => Err(format!("\"{word}\" can't be combined with other values; allowed: {ALLOWED}")),
         };
+        if words.is_empty() {
+            return Err(format!("takes a value: {ALLOWED}"));
+        }
         let mut patterns = match before {
             None => Vec::new(),
             Some(Self::Some(patterns)) => patterns.clone(),
@@ -48,9 +51,6 @@ impl CookieNames {
             if is_encoded(word.as_bytes()) {
                 patterns.push(fold(&form_decode(word.as_bytes())));
             }
-        }
-        if patterns.is_empty() {
-            return Err(format!("takes a value: {ALLOWED}"));
         }
         Ok(Self::Some(patterns))
     }
@@ -239,7 +239,10 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused() {
-        assert!(CookieNames::add(None, &[]).unwrap_err().contains("all, none"));
+        // Found by fuzzing: behind another line, a line of nothing was taken.
+        for before in [None, Some(&names(&["a"]))] {
+            assert!(CookieNames::add(before, &[]).unwrap_err().contains("all, none"));
+        }
         for word in ["", "a b", "a=b", "a;b", "a,b", "\u{e9}", "a[b]"] {
             let error = CookieNames::add(None, &[word]).unwrap_err();
             assert!(error.contains(&format!("\"{word}\"")) && error.contains("names of cookies"), "{error}");

@@ -64,6 +64,7 @@ async fn an_unsealed_cookie_does_not_get_in_under_another_spelling() {
                 "app_sid[]=forged",
                 "app_sid[x=forged",
                 "%50HPSESSID=forged",
+                "+PHPSESSID=forged",
                 "..Host-id=forged",
                 "=PHPSESSID=forged",
                 "\"PHPSESSID\"=forged",
