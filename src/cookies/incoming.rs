@@ -85,12 +85,12 @@ impl<'h> Rewriting<'_, 'h> {
         let mut rest = Some(piece);
         while let Some(piece) = rest.take() {
             let cookie = Cookie::of(piece);
-            rest = if self.binder.names.binds(cookie.name) && !cookie.is_nothing() {
-                self.bound(&cookie)
-            } else {
-                self.other(piece)
-            };
+            rest = if self.is_bound(&cookie) { self.bound(&cookie) } else { self.other(piece) };
         }
+    }
+
+    fn is_bound(&self, cookie: &Cookie<'h>) -> bool {
+        self.binder.names.binds(cookie.name) && !cookie.is_nothing()
     }
 
     /// A cookie with a bound name. Returns what follows it.
@@ -128,7 +128,11 @@ impl<'h> Rewriting<'_, 'h> {
             }
             Some(Hidden::AfterComma(comma)) => {
                 let (before, rest) = around(piece, comma);
-                self.kept.push(Cow::Borrowed(before));
+                // Without an equals sign the name before the comma is seen here for the first time.
+                match Cookie::of(before) {
+                    cookie if self.is_bound(&cookie) => self.refuse(cookie.name, Cause::Seal(Broken::NoSeal)),
+                    _ => self.kept.push(Cow::Borrowed(before)),
+                }
                 Some(rest)
             }
             Some(Hidden::Elsewhere(name)) => {

@@ -121,8 +121,8 @@ fn every_place_where_some_application_would_find_the_name() {
     }
 }
 
-/// httpd joins the Cookie lines of an HTTP/1.1 request with ", ".
-/// Found by the property test. A reader that splits at white space only finds `sid[,`, which PHP takes for `sid`; the comma is no help to it.
+/// Found by the property test. A reader that splits at white space only finds `sid[,`, which PHP takes for `sid`; the
+/// comma is no help to it.
 #[test]
 fn a_name_with_a_delimiter_inside_is_found() {
     for header in ["' sid[,=", "x=1, sid[\"=1", "\tsid[ =1", "x=y=z sid[,=1", "x sid[,'=1"] {
@@ -132,6 +132,16 @@ fn a_name_with_a_delimiter_inside_is_found() {
     }
 }
 
+/// Found by fuzzing: PHP makes an empty cookie of it.
+#[test]
+fn a_name_without_a_value_before_a_comma_is_left_out_too() {
+    for header in ["tid, sid=forged", " tid ,sid=forged", "=tid, sid=forged"] {
+        let (left, causes) = rewritten(&bound(&["sid", "tid"]), ALICE, &format!("a=1;{header}; b=2"));
+        assert_eq!((left.as_deref(), causes.len()), (Some("a=1; b=2"), 2), "{header}");
+    }
+}
+
+/// httpd joins the Cookie lines of an HTTP/1.1 request with ", ".
 #[test]
 fn lines_that_httpd_joined_are_told_apart() {
     let settings = bound(&["sid", "tid"]);

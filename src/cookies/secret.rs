@@ -117,8 +117,8 @@ impl Secret {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn new(bytes: Vec<u8>) -> Result<Self, String> {
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn new(bytes: Vec<u8>) -> Result<Self, String> {
         Self::from_content(Zeroizing::new(bytes))
     }
 
