@@ -230,10 +230,11 @@ impl<'h> Cookie<'h> {
     }
 }
 
-/// The kinds of bytes that one application or another splits a header at: spaces, controls, Latin-1's white space, commas,
-/// quotes.
-const DELIMITERS: [fn(u8) -> bool; 6] = [
+/// The kinds of bytes that one application or another splits a header at: spaces, other white space, all controls,
+/// Latin-1's white space, commas, quotes.
+const DELIMITERS: [fn(u8) -> bool; 7] = [
     |byte| byte == b' ',
+    |byte| matches!(byte, b'\t'..=b'\r' | 0x1c..=0x1f),
     |byte| byte < b' ',
     |byte| matches!(byte, 0x85 | 0xa0),
     |byte| byte == b',',

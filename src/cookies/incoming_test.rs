@@ -114,6 +114,8 @@ fn every_place_where_some_application_would_find_the_name() {
         ("SID=forged", None),
         ("x=1, PHP ID=forged", Some("x=1")),
         ("x=1 , y=2, %73id=forged", Some("x=1 , y=2")),
+        // Found by fuzzing: white space before the name, and another control character after it.
+        ("x=1\tsid\0y=forged", None),
     ] {
         let (rest, refused) = rewritten(&settings, ALICE, header);
         assert_eq!(rest.as_deref(), left, "{header}");
