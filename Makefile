@@ -1,11 +1,13 @@
 # make demo     build, start a private httpd, show the main job on real requests
 # make test     everything that must pass: formatting, lints, unit, black-box and browser tests
+# make fuzz     each fuzz target for FUZZ_SECONDS (600): fuzz/README.md
+# make audit    licences, sources and known weaknesses of all dependencies: deny.toml
 # make install  put the module and its configuration where `a2enmod token_binding` finds them
 #
 # Each installs what is missing first (Debian packages, a browser from npm): tests/setup has the lists.
 
 .DELETE_ON_ERROR:
-.PHONY: all build demo test lint unit blackbox install uninstall setup-build setup-test clean
+.PHONY: all build demo test lint unit blackbox fuzz fuzz-briefly audit install uninstall setup-build setup-test clean
 
 MODULE  = target/release/libmod_token_binding.so
 # The same module with panics on demand, for the tests that need one (Cargo.toml, feature fault-injection).
@@ -29,11 +31,12 @@ demo: setup-test build
 	$(CARGO) build --locked --package mod_token_binding --example demo
 	target/debug/examples/demo $(if $(KEEP),--keep)
 
-test: setup-test lint unit blackbox demo
+test: setup-test lint unit blackbox fuzz-briefly demo
 	@echo "make test: all passed"
 
 lint: setup-build
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --package token-binding --package tokbind --lib --all-features --no-deps --locked --quiet
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
@@ -50,6 +53,17 @@ blackbox: setup-test build
 	TOKEN_BINDING_MODULE=$(abspath $(MODULE)) TOKEN_BINDING_FAULTY_MODULE=$(abspath $(FAULTY)) \
 	TOKBIND=$(abspath target/debug/tokbind) \
 	    $(CARGO) test --package mod_token_binding --test blackbox --locked -- --test-threads=4
+
+# New inputs stay in target/fuzz/corpus, and a later run begins with them.
+FUZZ_SECONDS ?= 600
+fuzz: setup-test
+	fuzz/run $(FUZZ_SECONDS)
+fuzz-briefly: setup-test
+	fuzz/run 10
+
+# RUSTSEC_DB=path/to/clone, where the database of known weaknesses can't be fetched.
+audit:
+	tests/audit/run
 
 # Debian keeps LoadModule and settings in mods-available; httpd from source has no such place, and gets extra/ instead.
 install: build

@@ -14,9 +14,11 @@
 //! | [`policy`], [`outcome`] | configuration and verified result -> variables, refusal; refusal -> status, log line |
 //! | [`questions`] | what configuration can ask of a request's Token Bindings |
 //! | `httpd` | the server itself: the only room with `unsafe`, and left out of unit tests, which link without httpd |
+//! | `fuzzing` | what fuzz targets and unit tests call, and nobody else |
 
 #![deny(unsafe_code)]
-#![cfg_attr(test, allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+#![cfg_attr(any(test, fuzzing), allow(dead_code))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 mod bindings;
 mod channel;
@@ -24,12 +26,15 @@ mod config;
 mod cookies;
 mod counters;
 mod directives;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod outcome;
 mod peers;
 mod policy;
 mod questions;
 
-#[cfg(not(test))]
+#[cfg(not(any(test, fuzzing)))]
 #[allow(unsafe_code)]
 mod httpd;

@@ -201,7 +201,7 @@ impl ConnectOptions {
     }
 
     /// Record the server's answer instead of ending the connection when it breaks a rule. For testing servers: a binding
-    /// made on such a connection may be open to the triple handshake attack (RFC 8471 section 8). Default: off.
+    /// made on such a connection may be open to the triple handshake attack (RFC 8471 section 7.4). Default: off.
     #[must_use]
     pub fn lenient(mut self, lenient: bool) -> Self {
         self.lenient = lenient;

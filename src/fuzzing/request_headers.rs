@@ -1,0 +1,115 @@
+use token_binding::{ForwardedHeaders, KeyParameters, Negotiated, ProtocolVersion};
+
+use crate::config::ServerConfig;
+use crate::headers::{Field, Reserved, Taken, connection_names_reserved, reserved};
+use crate::outcome::Refusal;
+use crate::policy::{Judgement, Standing, judge};
+
+const NEGOTIATED: Standing = Standing::Negotiated(Negotiated {
+    version: ProtocolVersion::V1_0,
+    key_parameters: KeyParameters::ECDSAP256,
+});
+
+/// The variables that CGI programs must not get from a client.
+const VARIABLES: [&[u8]; 5] = [
+    b"HTTP_SEC_TOKEN_BINDING",
+    b"HTTP_SEC_PROVIDED_TOKEN_BINDING_ID",
+    b"HTTP_SEC_REFERRED_TOKEN_BINDING_ID",
+    b"HTTP_SEC_OTHER_TOKEN_BINDING_ID",
+    b"HTTP_SEC_TOKEN_BINDING_CONTEXT",
+];
+
+/// A request's header lines: which are taken out, what is believed of them and by whom.
+pub fn request_headers(data: &[u8]) {
+    let mut taken = Taken::default();
+    let mut lines = Vec::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let (name, value) = (&line[..colon], line.get(colon + 1..).unwrap_or_default().trim_ascii());
+        assert_eq!(taken.add(name, value), is_ours(name), "{}", name.escape_ascii());
+        spoofs(name);
+        let names_ours = value.split(|byte| *byte == b',').any(|option| is_ours(option.trim_ascii()));
+        assert_eq!(connection_names_reserved(value), names_ours, "{}", value.escape_ascii());
+        lines.push((name, value));
+    }
+    assert_eq!(taken, expected(&lines));
+    for trusted in [false, true] {
+        unbound_connection(taken, trusted);
+        bound_connection(taken, trusted);
+    }
+    if let Ok(Some(bindings)) = taken.forwarded.bindings() {
+        assert_eq!(taken.forwarded.provided, Some(bindings.provided().base64url().as_bytes()));
+    }
+}
+
+/// Does a CGI program see this header as one of ours?
+fn is_ours(name: &[u8]) -> bool {
+    let as_cgi = |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_uppercase() } else { b'_' };
+    let variable: Vec<u8> = b"HTTP_".iter().copied().chain(name.iter().map(as_cgi)).collect();
+    VARIABLES.contains(&&*variable)
+}
+
+/// Only the dashed spelling means what it says.
+fn spoofs(name: &[u8]) {
+    let is_dashed = name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+    match reserved(name) {
+        Some(Reserved::Spoof) => {
+            assert!(!is_dashed || name.eq_ignore_ascii_case(b"Sec-Token-Binding-Context"))
+        }
+        Some(_) => assert!(is_dashed),
+        None => {}
+    }
+}
+
+/// The same, asked of each name for itself.
+fn expected<'a>(lines: &[(&'a [u8], &'a [u8])]) -> Taken<'a> {
+    let values = |wanted: &str| -> Vec<&'a [u8]> {
+        let of_name = lines.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()));
+        of_name.map(|(_, value)| *value).collect()
+    };
+    let message = match values("Sec-Token-Binding")[..] {
+        [] => Field::Absent,
+        [value] if !value.contains(&b',') => Field::One(value),
+        _ => Field::Several,
+    };
+    let [provided, referred, other] =
+        ["Provided", "Referred", "Other"].map(|kind| values(&format!("Sec-{kind}-Token-Binding-ID")));
+    Taken {
+        message,
+        forwarded: ForwardedHeaders {
+            provided: provided.last().copied(),
+            referred: referred.last().copied(),
+            other: other.last().copied(),
+        },
+        forwarded_twice: [provided, referred, other].iter().any(|values| values.len() > 1),
+    }
+}
+
+fn verdict<'a>(standing: Standing, taken: Taken<'a>, trusted: bool) -> Judgement<'a> {
+    judge(&ServerConfig::default(), standing, taken, || trusted, || false)
+}
+
+fn unbound_connection(taken: Taken<'_>, trusted: bool) {
+    let says_something = trusted && !taken.forwarded.is_empty();
+    let expected = match taken.message {
+        Field::Several => Judgement::Refuse(Refusal::DuplicateHeader),
+        Field::One(_) => Judgement::Refuse(Refusal::NotNegotiated),
+        Field::Absent if says_something && taken.forwarded_twice => {
+            Judgement::Refuse(Refusal::ForwardedTwice)
+        }
+        Field::Absent if says_something => Judgement::TakeOver(taken.forwarded),
+        Field::Absent => Judgement::Unbound,
+    };
+    assert_eq!(verdict(Standing::NotNegotiated, taken, trusted), expected);
+}
+
+/// On a connection with Token Binding nobody is unbound, and nobody speaks for somebody else.
+fn bound_connection(taken: Taken<'_>, trusted: bool) {
+    let expected = match taken.message {
+        Field::Several => Judgement::Refuse(Refusal::DuplicateHeader),
+        _ if trusted && !taken.forwarded.is_empty() => Judgement::Refuse(Refusal::ForwardedOnBound),
+        Field::One(value) => Judgement::Verify(value),
+        Field::Absent => Judgement::Refuse(Refusal::MissingHeader),
+    };
+    assert_eq!(verdict(NEGOTIATED, taken, trusted), expected);
+}
