@@ -76,21 +76,23 @@ fn links_lead_somewhere() {
     }
 }
 
-/// The attacks of docs/security.md are tried by tests that exist.
+/// The tests that docs/security.md and docs/comparison.md name exist.
 #[test]
-fn attacks_name_their_tests() {
+fn pages_name_tests_that_exist() {
     let root = setup::root();
-    let page = fs::read_to_string(root.join("docs/security.md")).unwrap();
-    let named: Vec<(&str, &str)> = page
-        .lines()
-        .filter(|line| line.starts_with('|'))
-        .flat_map(|line| line.split('`').skip(1).step_by(2))
-        .filter_map(|code| code.split_once("::"))
-        .collect();
-    assert!(named.len() > 30, "{named:?}");
-    for (module, test) in named {
-        let file = root.join("tests/blackbox").join(format!("{module}.rs"));
-        let source = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{module}: {error}"));
-        assert!(source.contains(&format!("fn {test}()")), "{module}::{test}");
+    for (page, least) in [("security.md", 30), ("comparison.md", 10)] {
+        let page = fs::read_to_string(root.join("docs").join(page)).unwrap();
+        let named: Vec<(&str, &str)> = page
+            .lines()
+            .filter(|line| line.starts_with('|'))
+            .flat_map(|line| line.split('`').skip(1).step_by(2))
+            .filter_map(|code| code.split_once("::"))
+            .collect();
+        assert!(named.len() > least, "{named:?}");
+        for (module, test) in named {
+            let file = root.join("tests/blackbox").join(format!("{module}.rs"));
+            let source = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{module}: {error}"));
+            assert!(source.contains(&format!("fn {test}()")), "{module}::{test}");
+        }
     }
 }
