@@ -99,7 +99,9 @@ fn holds_no_bound_name(words: &[&str], header: &[u8]) -> bool {
     let text = folded(&percent_decoded(header));
     words.iter().all(|word| {
         let part = word.split('*').max_by_key(|part| part.len()).unwrap_or_default();
-        let part = folded(part.as_bytes());
-        !part.is_empty() && part != b"all" && !text.windows(part.len()).any(|window| window == part)
+        // What decodes to a space may be left out at either end.
+        let part = folded(part.trim_matches(['+', '.', '_']).as_bytes());
+        let is_searched = !part.is_empty() && part != b"all" && !word.contains('%');
+        is_searched && !text.windows(part.len()).any(|window| window == part)
     })
 }
