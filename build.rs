@@ -17,6 +17,7 @@ const FUNCTIONS: &[&str] = &[
     "ap_hook_header_parser",
     "ap_hook_insert_error_filter",
     "ap_hook_insert_filter",
+    "ap_hook_optional_fn_retrieve",
     "ap_hook_post_config",
     "ap_hook_post_read_request",
     "ap_hook_process_connection",

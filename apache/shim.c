@@ -35,15 +35,22 @@ int tb_request_logs(const request_rec *request, int level)
     return APLOG_R_IS_LEVEL(request, level);
 }
 
+static APR_OPTIONAL_FN_TYPE(ssl_is_https) *is_https;
+static APR_OPTIONAL_FN_TYPE(http2_var_lookup) *lookup;
+
+void tb_retrieve_optional_functions(void)
+{
+    is_https = APR_RETRIEVE_OPTIONAL_FN(ssl_is_https);
+    lookup = APR_RETRIEVE_OPTIONAL_FN(http2_var_lookup);
+}
+
 int tb_ssl_is_https(conn_rec *connection)
 {
-    APR_OPTIONAL_FN_TYPE(ssl_is_https) *is_https = APR_RETRIEVE_OPTIONAL_FN(ssl_is_https);
     return is_https != NULL && is_https(connection);
 }
 
 const char *tb_http2_variable(request_rec *request, const char *name)
 {
-    APR_OPTIONAL_FN_TYPE(http2_var_lookup) *lookup = APR_RETRIEVE_OPTIONAL_FN(http2_var_lookup);
     if (lookup == NULL) {
         return NULL;
     }

@@ -15,6 +15,8 @@ void tb_log_request(const request_rec *request, int level, const char *message);
 int tb_connection_logs(const conn_rec *connection, int level);
 int tb_request_logs(const request_rec *request, int level);
 
+/* Looks other modules' optional functions up, for the two below. httpd's hook optional_fn_retrieve: once per start. */
+void tb_retrieve_optional_functions(void);
 /* mod_ssl's ssl_is_https(): non-zero while the connection has an SSL object; 0 where mod_ssl is not loaded. */
 int tb_ssl_is_https(conn_rec *connection);
 /* mod_http2's http2_var_lookup(): "" or NULL where it has no answer; NULL where mod_http2 is not loaded. */

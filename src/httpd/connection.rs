@@ -124,14 +124,14 @@ impl<'c> Connection<'c> {
     /// Counts a TLS connection without Token Binding, once.
     pub(super) fn count_unbound(self) {
         // SAFETY: the conn_rec is valid (from_raw).
-        let is_tls = unsafe { ffi::tb_ssl_is_https(self.raw) } != 0;
+        let is_tls = || unsafe { ffi::tb_ssl_is_https(self.raw) } != 0;
         // SAFETY: the conn_rec is valid (from_raw). mod_ssl gives a connection up whose handshake has failed.
         let is_over = unsafe { (*self.raw).aborted } != 0;
         let is_bound = || {
             self.state()
                 .is_some_and(|state| matches!(state.handshake().map(|it| it.opened()), Ok(Ok(Some(_)))))
         };
-        if !is_tls || is_over || self.notes().get(COUNTED).is_some() || is_bound() {
+        if is_over || self.notes().get(COUNTED).is_some() || is_bound() || !is_tls() {
             return;
         }
         self.notes().set(COUNTED, c"1");

@@ -49,6 +49,10 @@ pub(super) unsafe extern "C" fn register(pool: *mut ffi::apr_pool_t) {
         unsafe {
             ffi::ap_hook_post_config(Some(post_config), MOD_SSL.0.as_ptr(), none, ffi::APR_HOOK_LAST as c_int)
         };
+        // SAFETY: as above.
+        unsafe {
+            ffi::ap_hook_optional_fn_retrieve(Some(ffi::tb_retrieve_optional_functions), none, none, middle);
+        };
         // Between mod_ssl, which does the handshake there, and mod_http2, which starts its workers there.
         // SAFETY: as above.
         unsafe {
