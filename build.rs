@@ -30,6 +30,7 @@ const FUNCTIONS: &[&str] = &[
     "ap_set_module_config",
     "ap_state_query",
     "apr_optional_hook_add",
+    "apr_palloc",
     "apr_pool_cleanup_null",
     "apr_pool_cleanup_register",
     "apr_pstrmemdup",

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::marker::PhantomData;
 
 use super::ffi;
-use crate::headers::Taken;
+use crate::headers::{Taken, may_be_reserved, reserved};
 
 /// A table that lives at least as long as `'t`, and so do the strings in it.
 #[derive(Clone, Copy)]
@@ -31,8 +31,8 @@ impl<'t> Table<'t> {
     /// The values of all entries with this name, in any case.
     pub(super) fn all(self, name: &CStr) -> impl Iterator<Item = &'t CStr> {
         self.entries()
-            .filter(|(entry, _)| entry.to_bytes().eq_ignore_ascii_case(name.to_bytes()))
-            .map(|(_, value)| value)
+            .filter(|entry| entry.name().to_bytes().eq_ignore_ascii_case(name.to_bytes()))
+            .map(Entry::value)
     }
 
     /// Adds an entry, whether or not there is one with this name. Neither string is copied.
@@ -47,8 +47,15 @@ impl<'t> Table<'t> {
         unsafe { ffi::apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) }
     }
 
-    /// Removes every entry with this name, in any case.
+    /// Removes every entry with this name, in any case. Finding that there is none is what `apr_table_get` does five times
+    /// faster than `apr_table_unset`.
     pub(super) fn unset(self, name: &CStr) {
+        if self.get(name).is_some() {
+            self.remove(name);
+        }
+    }
+
+    fn remove(self, name: &CStr) {
         // SAFETY: the table is alive (from_raw); the name is a C string.
         unsafe { ffi::apr_table_unset(self.raw, name.as_ptr()) }
     }
@@ -56,16 +63,24 @@ impl<'t> Table<'t> {
     /// Removes every header that a client must not send beyond this module, and tells what was there.
     pub(super) fn take_reserved(self) -> Taken<'t> {
         let mut taken = Taken::default();
-        let mut found: Vec<&CStr> = Vec::new();
-        for (name, value) in self.entries() {
-            if taken.add(name.to_bytes(), value.to_bytes()) {
-                found.push(name);
+        let mut found = 0;
+        let mut name = None;
+        for entry in self.entries().filter(|entry| may_be_reserved(entry.initial())) {
+            if taken.add(entry.name().to_bytes(), entry.value().to_bytes()) {
+                found += 1;
+                name = Some(entry.name());
             }
         }
-        for name in found {
-            self.unset(name);
+        // Most requests have none, or one.
+        while let Some(reserved) = name {
+            self.remove(reserved);
+            name = if found == 1 { None } else { self.first_reserved() };
         }
         taken
+    }
+
+    fn first_reserved(self) -> Option<&'t CStr> {
+        self.entries().map(Entry::name).find(|name| reserved(name.to_bytes()).is_some())
     }
 
     /// Is there nothing in it?
@@ -75,22 +90,39 @@ impl<'t> Table<'t> {
 
     /// The entries, as long as the table is not changed. Their strings live in the table's pool, and so survive
     /// their entry's removal.
-    fn entries(self) -> impl Iterator<Item = (&'t CStr, &'t CStr)> {
+    fn entries(self) -> impl Iterator<Item = Entry<'t>> {
         // SAFETY: apr_table_elts is a cast: an apr_table_t begins with its array header, which is alive (from_raw).
         let array = unsafe { &*self.raw.cast::<ffi::apr_array_header_t>() };
         let count = usize::try_from(array.nelts).unwrap_or(0);
-        let entries: &[ffi::apr_table_entry_t] = if count == 0 || array.elts.is_null() {
+        let entries: &'t [ffi::apr_table_entry_t] = if count == 0 || array.elts.is_null() {
             &[]
         } else {
             // SAFETY: the array holds `nelts` initialised entries; it is not changed while the iterator is in use.
             unsafe { std::slice::from_raw_parts(array.elts.cast(), count) }
         };
-        entries.iter().filter(|entry| !entry.key.is_null() && !entry.val.is_null()).map(|entry| {
-            // SAFETY: a table's names are C strings in a pool that outlives 't.
-            let name = unsafe { CStr::from_ptr(entry.key) };
-            // SAFETY: a table's values are C strings in a pool that outlives 't.
-            let value = unsafe { CStr::from_ptr(entry.val) };
-            (name, value)
-        })
+        entries.iter().filter(|entry| !entry.key.is_null() && !entry.val.is_null()).map(Entry)
+    }
+}
+
+/// An entry of a table, with neither string NULL. How long a string is, C finds out by reading it: only what is asked for
+/// is read.
+#[derive(Clone, Copy)]
+struct Entry<'t>(&'t ffi::apr_table_entry_t);
+
+impl<'t> Entry<'t> {
+    /// The name's first byte; 0 for a name without any.
+    fn initial(self) -> u8 {
+        // SAFETY: a table's names are C strings, which have at least their NUL.
+        unsafe { *self.0.key.cast::<u8>() }
+    }
+
+    fn name(self) -> &'t CStr {
+        // SAFETY: a table's names are C strings in a pool that outlives 't.
+        unsafe { CStr::from_ptr(self.0.key) }
+    }
+
+    fn value(self) -> &'t CStr {
+        // SAFETY: a table's values are C strings in a pool that outlives 't.
+        unsafe { CStr::from_ptr(self.0.val) }
     }
 }
