@@ -12,6 +12,7 @@ use token_binding::{Ekm, Negotiated, VerifiedBindings, verify_header};
 
 use zeroize::Zeroizing;
 
+use crate::headers::is_list;
 use crate::outcome::{Fault, Refusal};
 
 /// Messages remembered per connection. A browser repeats one message per site for as long as the connection lives; a
@@ -77,6 +78,10 @@ impl Handshake {
         }
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Open { .. })
+    }
+
     /// The channel in force, from an HTTP/2 worker thread, which must not touch the TLS connection.
     pub(crate) fn opened(&self) -> Result<Option<Arc<Channel>>, Fault> {
         match self {
@@ -117,6 +122,9 @@ impl Channel {
         let mut verified = self.verified.lock().map_err(|_| Refusal::Fault(Fault::Poisoned))?;
         if let Some(known) = verified.iter().find(|known| *known.header == *header) {
             return Ok((Binding { channel: Arc::clone(self), verified: Arc::clone(known) }, true));
+        }
+        if is_list(header) {
+            return Err(Refusal::DuplicateHeader);
         }
         let bindings =
             verify_header(header, self.negotiated.key_parameters, &self.ekm).map_err(Refusal::Message)?;
@@ -195,6 +203,15 @@ mod tests {
         let refusal = other.verify(value.as_bytes()).unwrap_err();
         assert!(matches!(refusal, Refusal::Message(Error::BadSignature { .. })), "{refusal}");
         assert_eq!(remembered(&other), 0);
+    }
+
+    #[test]
+    fn two_messages_in_one_header_are_two_headers() {
+        let channel = channel(1);
+        let value = header(&ekm(1));
+        channel.verify(value.as_bytes()).unwrap();
+        let refusal = channel.verify(format!("{value}, {value}").as_bytes()).unwrap_err();
+        assert!(matches!(refusal, Refusal::DuplicateHeader), "{refusal}");
     }
 
     #[test]

@@ -8,8 +8,9 @@ use token_binding::ForwardedHeaders;
 pub(crate) enum Field<'a> {
     #[default]
     Absent,
+    /// One line. Nobody has looked yet whether it is a list.
     One(&'a [u8]),
-    /// Two or more lines, or a list in one: httpd joins the lines of one name with a comma.
+    /// Two or more lines.
     Several,
 }
 
@@ -17,15 +18,20 @@ impl<'a> Field<'a> {
     /// What one more line `value` makes of it.
     fn and(self, value: &'a [u8]) -> Self {
         match self {
-            Self::Absent if !has_comma(value) => Self::One(value),
+            Self::Absent => Self::One(value),
             _ => Self::Several,
         }
     }
+
+    /// Is it one line that stands for several?
+    pub(crate) fn is_list(self) -> bool {
+        matches!(self, Self::One(value) if is_list(value))
+    }
 }
 
-/// Looks at all of the value, without stopping at the first: that is what compilers do sixteen bytes at a time.
-fn has_comma(value: &[u8]) -> bool {
-    value.iter().fold(false, |found, byte| found | (*byte == b','))
+/// httpd joins the lines of one name with a comma, which no message has in it.
+pub(crate) fn is_list(value: &[u8]) -> bool {
+    value.contains(&b',')
 }
 
 /// The reserved headers that a request came with. All of them are removed from it.
@@ -76,13 +82,13 @@ pub(crate) fn connection_names_reserved(value: &[u8]) -> bool {
     value.split(|byte| *byte == b',').any(|option| reserved(option.trim_ascii()).is_some())
 }
 
-/// The reserved names, in the form that [`fold`] brings a name to.
+/// The reserved names: letters and dashes.
 const RESERVED: [(&[u8], Reserved); 5] = [
-    (b"sec-token-binding", Reserved::TokenBinding),
-    (b"sec-provided-token-binding-id", Reserved::Provided),
-    (b"sec-referred-token-binding-id", Reserved::Referred),
-    (b"sec-other-token-binding-id", Reserved::Other),
-    (b"sec-token-binding-context", Reserved::Spoof),
+    (b"Sec-Token-Binding", Reserved::TokenBinding),
+    (b"Sec-Provided-Token-Binding-ID", Reserved::Provided),
+    (b"Sec-Referred-Token-Binding-ID", Reserved::Referred),
+    (b"Sec-Other-Token-Binding-ID", Reserved::Other),
+    (b"Sec-Token-Binding-Context", Reserved::Spoof),
 ];
 
 /// Is `name` one of ours?
@@ -90,18 +96,31 @@ const RESERVED: [(&[u8], Reserved); 5] = [
 /// CGI, WSGI and PHP turn a header's name into a variable's: upper case, and every character that is neither letter nor
 /// digit becomes `_`. So `Sec_Provided.Token-Binding_ID` would be the same variable as the dashed name.
 pub(crate) fn reserved(name: &[u8]) -> Option<Reserved> {
-    let is = |known: &[u8]| name.len() == known.len() && name.iter().map(fold).eq(known.iter().copied());
-    let (known, exact) = RESERVED.into_iter().find(|(known, _)| is(known))?;
-    Some(if name.eq_ignore_ascii_case(known) { exact } else { Reserved::Spoof })
+    let of_this_length = RESERVED.into_iter().filter(|(known, _)| known.len() == name.len());
+    for (known, exact) in of_this_length {
+        if name == known || name.eq_ignore_ascii_case(known) {
+            return Some(exact);
+        }
+        if is_variable_of(name, known) {
+            return Some(Reserved::Spoof);
+        }
+    }
+    None
 }
 
 /// Can a name that begins with this byte be reserved? Most can't, and need not be read any further.
 pub(crate) fn may_be_reserved(initial: u8) -> bool {
-    fold(&initial) == b's'
+    spells(initial, b's')
 }
 
-fn fold(byte: &u8) -> u8 {
-    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+/// Does `name` become the same variable as `known`, one of [`RESERVED`] and as long?
+fn is_variable_of(name: &[u8], known: &[u8]) -> bool {
+    name.iter().zip(known).all(|(byte, known)| spells(*byte, *known))
+}
+
+/// `known` is a dash or a letter. Two bytes that differ in bit 5 only are both letters if one is.
+fn spells(byte: u8, known: u8) -> bool {
+    if known == b'-' { !byte.is_ascii_alphanumeric() } else { byte | 0x20 == known | 0x20 }
 }
 
 #[cfg(test)]
@@ -138,9 +157,22 @@ mod tests {
     }
 
     #[test]
+    fn each_byte_spells_itself_in_either_case_and_a_dash_is_whatever_is_neither_letter_nor_digit() {
+        for byte in 0..=u8::MAX {
+            let folded = if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+            for known in (b'a'..=b'z').chain(b'A'..=b'Z').chain([b'-']) {
+                assert_eq!(spells(byte, known), folded == known.to_ascii_lowercase(), "{byte} {known}");
+            }
+        }
+        for (name, _) in RESERVED {
+            assert!(name.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'-'));
+        }
+    }
+
+    #[test]
     fn every_reserved_name_begins_with_what_one_may_begin_with() {
         for (name, _) in RESERVED {
-            for initial in [name[0], name[0].to_ascii_uppercase()] {
+            for initial in [name[0], name[0].to_ascii_lowercase()] {
                 assert!(may_be_reserved(initial), "{}", name.escape_ascii());
             }
         }
@@ -162,12 +194,19 @@ mod tests {
     }
 
     #[test]
-    fn a_second_line_or_a_list_is_several() {
+    fn a_second_line_is_several_and_one_line_may_be_a_list() {
         assert_eq!(Field::Absent.and(b"A"), Field::One(b"A"));
         assert_eq!(Field::Absent.and(b""), Field::One(b""));
-        assert_eq!(Field::Absent.and(b"A, B"), Field::Several);
-        assert_eq!(Field::Absent.and(b"A,"), Field::Several);
         assert_eq!(Field::Absent.and(b"A").and(b"A"), Field::Several);
+        for (field, list) in [
+            (Field::Absent, false),
+            (Field::One(b""), false),
+            (Field::One(b"A"), false),
+            (Field::One(b"A, B"), true),
+            (Field::One(b"A,"), true),
+        ] {
+            assert_eq!(field.is_list(), list, "{field:?}");
+        }
     }
 
     #[test]

@@ -101,12 +101,15 @@ pub(crate) fn judge<'a>(
     trusted: impl FnOnce() -> bool,
     pushed: impl FnOnce() -> bool,
 ) -> Judgement<'a> {
+    // Whoever verifies a message finds out by himself.
+    let refuse =
+        |refusal| Judgement::Refuse(if taken.message.is_list() { Refusal::DuplicateHeader } else { refusal });
     match (taken.message, standing) {
         (Field::Several, _) => Judgement::Refuse(Refusal::DuplicateHeader),
-        (Field::One(_), Standing::NotNegotiated) => Judgement::Refuse(Refusal::NotNegotiated),
+        (Field::One(_), Standing::NotNegotiated) => refuse(Refusal::NotNegotiated),
         (_, standing) if !taken.forwarded.is_empty() && trusted() => match standing {
             // The client's key, or the proxy's own? Nobody can tell.
-            Standing::Negotiated(_) => Judgement::Refuse(Refusal::ForwardedOnBound),
+            Standing::Negotiated(_) => refuse(Refusal::ForwardedOnBound),
             Standing::NotNegotiated if taken.forwarded_twice => Judgement::Refuse(Refusal::ForwardedTwice),
             Standing::NotNegotiated => Judgement::TakeOver(taken.forwarded),
         },
@@ -114,7 +117,7 @@ pub(crate) fn judge<'a>(
         // An HTTP/2 connection may have been negotiated by a virtual host that accepts more than this one does.
         (field, Standing::Negotiated(negotiated)) if !accepts(config, negotiated) => match field {
             Field::Absent => Judgement::Unbound,
-            _ => Judgement::Refuse(Refusal::NotAcceptedHere(negotiated)),
+            _ => refuse(Refusal::NotAcceptedHere(negotiated)),
         },
         (Field::Absent, Standing::Negotiated(_)) if pushed() => Judgement::Unbound,
         (Field::Absent, Standing::Negotiated(_)) => Judgement::Refuse(Refusal::MissingHeader),
@@ -173,6 +176,25 @@ mod tests {
                 Judgement::Refuse(Refusal::DuplicateHeader)
             );
         }
+    }
+
+    #[test]
+    fn a_list_that_is_not_verified_is_several_headers() {
+        let rsa = ServerConfig {
+            key_parameters: Some(vec![KeyParameters::RSA2048_PSS]),
+            ..ServerConfig::default()
+        };
+        for (config, standing) in
+            [(&ServerConfig::default(), Standing::NotNegotiated), (&rsa, Standing::Negotiated(NEGOTIATED))]
+        {
+            let judgement = judged(config, standing, Field::One(b"A, B"));
+            assert_eq!(judgement, Judgement::Refuse(Refusal::DuplicateHeader));
+        }
+        let taken = Taken { forwarded: FORWARDED, message: Field::One(b"A,B"), forwarded_twice: false };
+        assert_eq!(
+            judged_forwarded(Standing::Negotiated(NEGOTIATED), taken, true),
+            Judgement::Refuse(Refusal::DuplicateHeader)
+        );
     }
 
     #[test]

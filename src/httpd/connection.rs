@@ -37,6 +37,11 @@ impl ConnectionState {
     pub(super) fn handshake(&self) -> Result<MutexGuard<'_, Handshake>, Fault> {
         self.handshake.lock().map_err(|_| Fault::Poisoned)
     }
+
+    /// Exports the keying material of a handshake that has ended since the last call.
+    fn open(&self, ssl: tls::Ssl<'_>) -> Result<Option<Arc<Channel>>, Fault> {
+        self.handshake()?.open(ssl.renegotiations(), || ssl.export().inspect(|_| count(Count::Negotiated, 1)))
+    }
 }
 
 impl<'c> Connection<'c> {
@@ -96,29 +101,32 @@ impl<'c> Connection<'c> {
                 None => Ok(None),
             },
             None => match self.state() {
-                Some(state) => self.open(state),
+                Some(state) => state.open(self.ssl(state).ok_or(Fault::Incomplete)?),
                 None => Ok(None),
             },
+        }
+    }
+
+    /// Has all been done that is to be done after a handshake? While a channel is open, a renegotiation that ends it is
+    /// noticed by the next request; without Token Binding there was nothing to open, and the first request has counted it.
+    pub(super) fn is_settled(self) -> bool {
+        match self.state() {
+            Some(state) => state.handshake().is_ok_and(|handshake| handshake.is_open()),
+            None => {
+                // SAFETY: the conn_rec is valid (from_raw).
+                let served = unsafe { (*self.raw).keepalives };
+                served > 0
+            }
         }
     }
 
     /// Opens the channel as soon as the handshake is over, on the connection's own thread, for the HTTP/2 workers that
     /// will ask for it. A handshake that failed has nothing to open, and that is no fault.
     pub(super) fn prepare_channel(self) -> Result<(), Fault> {
-        match self.state() {
-            Some(state) if self.ssl(state).is_some_and(tls::Ssl::is_handshake_over) => {
-                self.open(state).map(drop)
-            }
+        match self.state().and_then(|state| Some((state, self.ssl(state)?))) {
+            Some((state, ssl)) if ssl.is_handshake_over() => state.open(ssl).map(drop),
             _ => Ok(()),
         }
-    }
-
-    /// Exports the keying material of a handshake that has ended since the last call.
-    fn open(self, state: &ConnectionState) -> Result<Option<Arc<Channel>>, Fault> {
-        let ssl = self.ssl(state).ok_or(Fault::Incomplete)?;
-        state
-            .handshake()?
-            .open(ssl.renegotiations(), || ssl.export().inspect(|_| count(Count::Negotiated, 1)))
     }
 
     /// Counts a TLS connection without Token Binding, once.

@@ -211,7 +211,8 @@ unsafe extern "C" fn process_connection(connection: *mut ffi::conn_rec) -> c_int
     // SAFETY: httpd gives the connection that this thread is to process.
     let connection = unsafe { Connection::from_raw(connection) };
     guard(Site::ProcessConnection, Sink::Connection(connection), ffi::DECLINED, || {
-        if connection.is_secondary() {
+        // httpd asks again for each request of a connection that is kept alive.
+        if connection.is_secondary() || connection.is_settled() {
             return ffi::DECLINED;
         }
         if let Err(fault) = connection.prepare_channel().map(|()| connection.count_unbound()) {
@@ -258,7 +259,7 @@ fn receive(request: Request<'_>) -> Response {
         Ok(Some(_)) if names_our_headers(request) => refuse(request, config, Refusal::HopByHop),
         Ok(Some(bindings)) => {
             if let Some(bindings) = request.keep(bindings) {
-                request.pass_on(bindings, config, None);
+                request.pass_on_first(bindings, config);
             }
             cookies::receive(request, Client::Bound)
         }

@@ -186,6 +186,24 @@ impl<'r> Request<'r> {
         state
     }
 
+    /// Passes the bindings on, before anything is known of the directory. The request's headers have just been cleared of
+    /// the names that are set.
+    pub(super) fn pass_on_first(self, bindings: &TokenBindings, config: &'r ServerConfig) {
+        let (environment, headers) = (self.environment(), self.headers());
+        if !environment.is_empty() {
+            return self.pass_on(bindings, config, None);
+        }
+        let pass = config.pass(None);
+        for variable in Variable::ALL.into_iter().filter(|variable| pass.includes(*variable)) {
+            let Some(value) = variable.value(bindings) else { continue };
+            let value = self.pool().copy_text(&value);
+            environment.add(config.env_name(variable), value);
+            if config.pass_headers() {
+                headers.add(variable.header_name(), value);
+            }
+        }
+    }
+
     /// Passes the bindings on: sets the variables that the directory's settings name and takes back the others, in the
     /// environment and, if so configured, in the request's headers.
     pub(super) fn pass_on(

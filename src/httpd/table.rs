@@ -62,10 +62,18 @@ impl<'t> Table<'t> {
 
     /// Removes every header that a client must not send beyond this module, and tells what was there.
     pub(super) fn take_reserved(self) -> Taken<'t> {
+        let mut candidates = self.entries().filter(|entry| may_be_reserved(entry.initial()));
+        match candidates.next() {
+            Some(first) => self.take(std::iter::once(first).chain(candidates)),
+            None => Taken::default(),
+        }
+    }
+
+    fn take(self, candidates: impl Iterator<Item = Entry<'t>>) -> Taken<'t> {
         let mut taken = Taken::default();
         let mut found = 0;
         let mut name = None;
-        for entry in self.entries().filter(|entry| may_be_reserved(entry.initial())) {
+        for entry in candidates {
             if taken.add(entry.name().to_bytes(), entry.value().to_bytes()) {
                 found += 1;
                 name = Some(entry.name());
@@ -100,11 +108,11 @@ impl<'t> Table<'t> {
             // SAFETY: the array holds `nelts` initialised entries; it is not changed while the iterator is in use.
             unsafe { std::slice::from_raw_parts(array.elts.cast(), count) }
         };
-        entries.iter().filter(|entry| !entry.key.is_null() && !entry.val.is_null()).map(Entry)
+        entries.iter().filter(|entry| !entry.key.is_null()).map(Entry)
     }
 }
 
-/// An entry of a table, with neither string NULL. How long a string is, C finds out by reading it: only what is asked for
+/// An entry of a table, with a name. How long a string is, C finds out by reading it: only what is asked for
 /// is read.
 #[derive(Clone, Copy)]
 struct Entry<'t>(&'t ffi::apr_table_entry_t);
@@ -122,6 +130,9 @@ impl<'t> Entry<'t> {
     }
 
     fn value(self) -> &'t CStr {
+        if self.0.val.is_null() {
+            return c"";
+        }
         // SAFETY: a table's values are C strings in a pool that outlives 't.
         unsafe { CStr::from_ptr(self.0.val) }
     }
