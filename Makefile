@@ -2,12 +2,14 @@
 # make test     everything that must pass: formatting, lints, unit, black-box and browser tests
 # make fuzz     each fuzz target for FUZZ_SECONDS (600): fuzz/README.md
 # make audit    licences, sources and known weaknesses of all dependencies: deny.toml
+# make bench    what the module costs: docs/performance.md with its plots, in half an hour of a quiet machine
+#               (BENCH_QUICK=1: in a few minutes, to see that it works; BENCH="load memory": only these sections)
 # make install  put the module and its configuration where `a2enmod token_binding` finds them
 #
 # Each installs what is missing first (Debian packages, a browser from npm): tests/setup has the lists.
 
 .DELETE_ON_ERROR:
-.PHONY: all build demo test lint unit blackbox fuzz fuzz-briefly audit install uninstall setup-build setup-test clean
+.PHONY: all build demo test lint unit blackbox fuzz fuzz-briefly audit install uninstall setup-build setup-test bench setup-bench clean
 
 MODULE  = target/release/libmod_token_binding.so
 # The same module with panics on demand, for the tests that need one (Cargo.toml, feature fault-injection).
@@ -22,6 +24,9 @@ setup-build:
 	@tests/setup/install build
 setup-test:
 	@tests/setup/install test
+
+setup-bench:
+	@tests/setup/install bench
 
 build: setup-build
 	$(CARGO) build --release --locked --package mod_token_binding
@@ -64,6 +69,11 @@ fuzz-briefly: setup-test
 # RUSTSEC_DB=path/to/clone, where the database of known weaknesses can't be fetched.
 audit:
 	tests/audit/run
+
+# A thousand connections need as many file descriptors, on either side.
+bench: setup-bench build
+	ulimit -n $$(ulimit -H -n) && TOKEN_BINDING_MODULE=$(abspath $(MODULE)) \
+	    $(CARGO) bench --package mod_token_binding --bench performance --locked -- $(BENCH)
 
 # Debian keeps LoadModule and settings in mods-available; httpd from source has no such place, and gets extra/ instead.
 install: build

@@ -4,17 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::support::client::{http1, http2};
+use crate::support::memory;
 use crate::support::{Setup, Visitor};
-
-/// Resident memory that is the process's own, in KiB.
-fn memory(pid: u32) -> u64 {
-    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    let field = |name: &str| -> u64 {
-        let line = rollup.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
-    };
-    field("Private_Dirty:") + field("Shared_Dirty:")
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_graceful_restarts_under_load() {
@@ -55,10 +46,10 @@ async fn a_hundred_graceful_restarts_under_load() {
         });
         // Pools and caches find their size in the first restarts.
         if restart == RESTARTS / 4 {
-            early = memory(server.pid());
+            early = memory::written(server.pid());
         }
     }
-    let late = memory(server.pid());
+    let late = memory::written(server.pid());
     stop.store(true, Ordering::Relaxed);
     for task in load {
         task.await.unwrap();

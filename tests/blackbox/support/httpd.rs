@@ -62,6 +62,8 @@ pub struct Setup {
     pub port: Option<u16>,
     /// More of them, for their owner only.
     pub secrets: Vec<(&'static str, String)>,
+    /// The program that httpd is run by, and its arguments: valgrind.
+    pub run_by: Vec<String>,
 }
 
 impl Default for Setup {
@@ -78,6 +80,7 @@ impl Default for Setup {
             files: Vec::new(),
             port: None,
             secrets: Vec::new(),
+            run_by: Vec::new(),
         }
     }
 }
@@ -130,7 +133,15 @@ impl Setup {
     }
 
     fn command(&self, dir: &TempDir) -> Command {
-        let mut command = Command::new(&setup::httpd().program);
+        let httpd = &setup::httpd().program;
+        let mut command = match self.run_by.split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(httpd);
+                command
+            }
+            None => Command::new(httpd),
+        };
         command.arg("-f").arg(dir.path().join("httpd.conf"));
         // Not the build's environment: the tests look through what CGI programs are given.
         command

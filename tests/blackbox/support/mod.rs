@@ -5,6 +5,7 @@ pub mod browser;
 pub mod client;
 pub mod cookies;
 pub mod httpd;
+pub mod memory;
 pub mod pki;
 pub mod provider;
 pub mod session;

@@ -40,18 +40,18 @@ impl<'v> Session<'v> {
         protocol: Protocol,
         visitor: Option<&'v Visitor>,
     ) -> Self {
-        let options = if visitor.is_some() { options() } else { unbound() };
-        match protocol {
-            Protocol::Http1 => {
-                let connection = connect(address, &options).await;
-                let ekm = connection.ekm().unwrap();
-                Self { visitor, ekm, wire: Wire::One(Box::new(Http1::new(connection))) }
-            }
-            Protocol::Http2 => {
-                let http = Http2::handshake(connect(address, &options.alpn(["h2"])).await).await.unwrap();
-                Self { visitor, ekm: http.ekm().clone(), wire: Wire::Two(http) }
-            }
-        }
+        let options = session_options(protocol, visitor.is_some());
+        Self::over(connect(address, &options).await, protocol, visitor).await
+    }
+
+    /// The same, on a connection that was made with [`session_options`].
+    pub async fn over(connection: TlsConnection, protocol: Protocol, visitor: Option<&'v Visitor>) -> Self {
+        let ekm = connection.ekm().unwrap();
+        let wire = match protocol {
+            Protocol::Http1 => Wire::One(Box::new(Http1::new(connection))),
+            Protocol::Http2 => Wire::Two(Http2::handshake(connection).await.unwrap()),
+        };
+        Self { visitor, ekm, wire }
     }
 
     /// Sends a request, with the client's proof.
@@ -63,16 +63,35 @@ impl<'v> Session<'v> {
         if let Some(visitor) = self.visitor {
             request = request.header(binding::SEC_TOKEN_BINDING, visitor.header(&self.ekm));
         }
+        self.try_send_as_it_is(&request).await
+    }
+
+    /// Sends a request without adding anything to it.
+    pub async fn try_send_as_it_is(&mut self, request: &Request) -> tokbind::Result<Response> {
         match &mut self.wire {
-            Wire::One(http) => http.request(&request).await,
-            Wire::Two(http) => http.request(&request).await,
+            Wire::One(http) => http.request(request).await,
+            Wire::Two(http) => http.request(request).await,
         }
+    }
+
+    /// What a proof for this connection signs.
+    pub fn ekm(&self) -> &Ekm {
+        &self.ekm
     }
 
     /// Fetches a page, with cookies if there are any.
     pub async fn get(&mut self, path: &str, cookies: &str) -> Response {
         let request = Request::get(HOST, path);
         self.send(if cookies.is_empty() { request } else { request.header("Cookie", cookies) }).await
+    }
+}
+
+/// How a session's connection is made: Token Binding is offered by those who have a key.
+pub fn session_options(protocol: Protocol, has_key: bool) -> ConnectOptions {
+    let options = if has_key { options() } else { unbound() };
+    match protocol {
+        Protocol::Http1 => options,
+        Protocol::Http2 => options.alpn(["h2"]),
     }
 }
 
