@@ -45,7 +45,7 @@ const FULL: Effort = Effort {
     verification_blocks: 200,
     verifications: 50,
     cycles: 31,
-    virtual_hosts: &[1, 8, 16, 32, 64],
+    virtual_hosts: &[1, 8, 16, 32],
     blocks: 20,
     round_seconds: 0.5,
     repetitions: 3,

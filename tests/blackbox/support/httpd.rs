@@ -107,7 +107,9 @@ impl Setup {
     fn try_start(&self) -> Result<Httpd, String> {
         let (dir, port) = self.write();
         let child = self.command(&dir).arg("-DFOREGROUND").spawn().expect("httpd can be run");
-        let mut server = Httpd { child, dir, port, announced: Vec::new(), checked: false };
+        // valgrind takes fifty times as long.
+        let patience = if self.run_by.is_empty() { PATIENCE } else { 20 * PATIENCE };
+        let mut server = Httpd { child, dir, port, patience, announced: Vec::new(), checked: false };
         let ready = server.wait_until(|server| {
             // It listens before it is ready for signals.
             server.child.try_wait().unwrap().is_some() || server.starts() == 1
@@ -315,6 +317,7 @@ pub struct Httpd {
     child: Child,
     dir: TempDir,
     port: u16,
+    patience: Duration,
     announced: Vec<String>,
     checked: bool,
 }
@@ -373,7 +376,7 @@ impl Httpd {
 
     /// Waits for a condition that must come true.
     pub fn wait_for(&self, condition: impl Fn(&Self) -> bool) -> bool {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         while !condition(self) {
             if Instant::now() > end {
                 return false;
@@ -384,7 +387,7 @@ impl Httpd {
     }
 
     fn wait_until(&mut self, mut condition: impl FnMut(&mut Self) -> bool) -> bool {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         while !condition(self) {
             if Instant::now() > end {
                 return false;
