@@ -11,10 +11,13 @@
 //! the cookie's name, then the Token Binding ID or the word for none, then (MAC only; the AEAD's own plaintext) the
 //! value. No two different inputs give the same bytes.
 
+use openssl::cipher::Cipher;
+use openssl::cipher_ctx::CipherCtx;
+use openssl::error::ErrorStack;
 use openssl::memcmp;
 use openssl::rand::rand_bytes;
 use openssl::sign::Signer;
-use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
+use openssl::symm::{self, encrypt_aead};
 
 use super::keyring::{CryptoFault, KEY_ID_LENGTH, Key, Keyring};
 
@@ -95,7 +98,7 @@ pub(crate) fn seal(
             let one = key.for_one_value(&salt)?;
             let (aes, nonce) = one.split_at(32);
             let mut tag = [0; TAG_LENGTH];
-            let cipher = Cipher::aes_256_gcm();
+            let cipher = symm::Cipher::aes_256_gcm();
             let ciphertext = encrypt_aead(cipher, aes, Some(nonce), &authenticated, value, &mut tag)?;
             let parts = [&salt[..], &ciphertext, &tag].concat();
             sealed.extend(token_binding::header::encode(&parts).as_bytes());
@@ -141,10 +144,44 @@ pub(crate) fn unseal(
             let (ciphertext, tag) = rest.split_at_checked(end).ok_or(Broken::NoSeal)?;
             let one = key.for_one_value(salt).map_err(|_| Broken::Fault)?;
             let (aes, nonce) = one.split_at(32);
-            decrypt_aead(Cipher::aes_256_gcm(), aes, Some(nonce), &authenticated, ciphertext, tag)
-                .map_err(|_| Broken::Invalid)
+            decrypt(aes, nonce, &authenticated, ciphertext, tag)
         }
     }
+}
+
+/// The decrypted value. Only OpenSSL's last step is about the seal; what fails before has nothing to do with it.
+fn decrypt(
+    aes: &[u8],
+    nonce: &[u8],
+    authenticated: &[u8],
+    ciphertext: &[u8],
+    tag: &[u8],
+) -> Result<Vec<u8>, Broken> {
+    let mut value = Vec::new();
+    let mut prepare = || -> Result<CipherCtx, ErrorStack> {
+        let mut context = CipherCtx::new()?;
+        context.decrypt_init(Some(Cipher::aes_256_gcm()), Some(aes), Some(nonce))?;
+        context.set_tag(tag)?;
+        context.cipher_update(authenticated, None)?;
+        context.cipher_update_vec(ciphertext, &mut value)?;
+        Ok(context)
+    };
+    let mut context = prepare().map_err(|_| Broken::Fault)?;
+    context.cipher_final_vec(&mut value).map_err(|_| Broken::Invalid)?;
+    Ok(value)
+}
+
+/// Seals and unseals in both modes. The error is a sentence for the administrator.
+pub(crate) fn try_out(keyring: &Keyring) -> Result<(), String> {
+    let (name, value, client) = (b"name", b"value", SealedFor::Unbound);
+    for encrypt in [false, true] {
+        let sealed = seal(keyring, encrypt, name, value, client);
+        let unsealed = sealed.ok().and_then(|sealed| unseal(keyring, name, &sealed, client).ok());
+        if unsealed.as_deref() != Some(value) {
+            return Err("OpenSSL could not seal and unseal with it".into());
+        }
+    }
+    Ok(())
 }
 
 /// A sealed value, taken apart but not yet believed.

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use zeroize::Zeroizing;
 
 use super::keyring::Keyring;
+use super::seal;
 
 /// 256 bits, if every byte is random; 192 bits of base64.
 const SHORTEST: usize = 32;
@@ -85,7 +86,10 @@ pub(crate) fn load(sources: &[SecretSource], server_root: &Path) -> Result<Keyri
                 .map_err(|problem| format!("{source}: {problem}"))
         })
         .collect();
-    Keyring::new(&secrets?)
+    let keyring = Keyring::new(&secrets?)?;
+    // What has failed in OpenSSL once may fail from then on: now is the time to say so, and not at each response.
+    seal::try_out(&keyring)?;
+    Ok(keyring)
 }
 
 impl Secret {
