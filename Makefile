@@ -12,7 +12,7 @@
 .PHONY: all build demo test lint unit blackbox fuzz fuzz-briefly audit install uninstall setup-build setup-test bench setup-bench clean
 
 MODULE  = target/release/libmod_token_binding.so
-# The same module with panics on demand, for the tests that need one (Cargo.toml, feature fault-injection).
+# The same module with faults on demand, for the tests that need one (Cargo.toml, feature fault-injection).
 FAULTY  = target/faulty/libmod_token_binding.so
 APXS   ?= apxs
 CARGO  ?= cargo

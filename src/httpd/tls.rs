@@ -116,7 +116,16 @@ pub(super) unsafe extern "C" fn pre_handshake(
         }
         // SAFETY: the SSL object is mod_ssl's, just made; mod_ssl frees it before the connection.
         let stored = unsafe { openssl::SSL_set_ex_data(ssl, connection_index(), connection.cast()) };
-        if stored == 1 { ffi::OK } else { ffi::HTTP_INTERNAL_SERVER_ERROR as c_int }
+        if stored == 1 {
+            return ffi::OK;
+        }
+        let (tag, cause) = (tags::HANDSHAKE_FAULT, ::openssl::error::ErrorStack::get());
+        log(
+            sink,
+            Level::Error,
+            format_args!("{tag}: the connection can't be noted: {cause}; handshake refused"),
+        );
+        ffi::HTTP_INTERNAL_SERVER_ERROR as c_int
     })
 }
 

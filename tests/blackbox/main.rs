@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, unreachable_pub)]
 
 mod agent;
+mod allocations;
 mod applications;
 mod artefact;
 mod bench;

@@ -1,6 +1,9 @@
 //! The one way in from C. A panic that reached an `extern "C"` edge would abort the process, and with it a whole httpd
 //! child with every request in it; here it ends in a log line and the refusing answer of the call it happened in.
 
+#[cfg(feature = "fault-injection")]
+mod fault;
+
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -39,7 +42,7 @@ pub(super) enum Site {
 pub(super) fn guard<T>(site: Site, sink: Sink, on_fault: T, body: impl FnOnce() -> T) -> T {
     let guarded = || {
         #[cfg(feature = "fault-injection")]
-        fault::inject(site, sink);
+        let _failing = fault::inject(site, sink);
         body()
     };
     // The closure only holds httpd's pointers and references into its pools; what a panic leaves half-done in our own
@@ -52,23 +55,3 @@ pub(super) fn guard<T>(site: Site, sink: Sink, on_fault: T, body: impl FnOnce() 
 
 /// A message from C that is only text, for callers that return one to httpd.
 pub(super) const INTERNAL_ERROR: &CStr = c"internal error in mod_token_binding (see the error log)";
-
-/// Panics on demand, in builds for tests only.
-#[cfg(feature = "fault-injection")]
-mod fault {
-    use super::{Sink, Site};
-
-    /// Panics when the environment names `site` in `TOKEN_BINDING_PANIC_AT`; at a request's sites only if the request
-    /// asks for it with an `X-Panic` header.
-    #[allow(clippy::panic, reason = "what this is for")]
-    pub(super) fn inject(site: Site, sink: Sink) {
-        let named = std::env::var("TOKEN_BINDING_PANIC_AT").is_ok_and(|name| name == format!("{site:?}"));
-        let asked = match sink {
-            Sink::Request(request) => request.headers().get(c"X-Panic").is_some(),
-            _ => true,
-        };
-        if named && asked {
-            panic!("injected into {site:?}");
-        }
-    }
-}

@@ -104,7 +104,8 @@ impl Setup {
         panic!("no free port in five tries");
     }
 
-    fn try_start(&self) -> Result<Httpd, String> {
+    /// The same, but for a server that may not start: then its log.
+    pub fn try_start(&self) -> Result<Httpd, String> {
         let (dir, port) = self.write();
         let child = self.command(&dir).arg("-DFOREGROUND").spawn().expect("httpd can be run");
         // valgrind takes fifty times as long.

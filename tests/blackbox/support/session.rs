@@ -60,13 +60,18 @@ impl<'v> Session<'v> {
     }
 
     pub async fn try_send(&mut self, mut request: Request) -> tokbind::Result<Response> {
-        if let Some(visitor) = self.visitor {
-            request = request.header(binding::SEC_TOKEN_BINDING, visitor.header(&self.ekm));
+        if let Some(proof) = self.proof() {
+            request = request.header(binding::SEC_TOKEN_BINDING, proof);
         }
         self.try_send_as_it_is(&request).await
     }
 
-    /// Sends a request without adding anything to it.
+    /// The client's proof of its key on this connection, if it has a key.
+    pub fn proof(&self) -> Option<String> {
+        self.visitor.map(|visitor| visitor.header(&self.ekm))
+    }
+
+    /// Sends a request without the client's proof, or with another one.
     pub async fn try_send_as_it_is(&mut self, request: &Request) -> tokbind::Result<Response> {
         match &mut self.wire {
             Wire::One(http) => http.request(request).await,
