@@ -4,12 +4,14 @@
 # make audit    licences, sources and known weaknesses of all dependencies: deny.toml
 # make bench    what the module costs: docs/performance.md with its plots, in half an hour of a quiet machine
 #               (BENCH_QUICK=1: in a few minutes, to see that it works; BENCH="load memory": only these sections)
+# make soak     ten thousand connections, then SOAK_SECONDS (1200) of clients of every kind with restarts and log rotation
+# make under    the black-box suite with httpd under a checker, TOOL=asan (the default), memcheck or helgrind: tests/under
 # make install  put the module and its configuration where `a2enmod token_binding` finds them
 #
 # Each installs what is missing first (Debian packages, a browser from npm): tests/setup has the lists.
 
 .DELETE_ON_ERROR:
-.PHONY: all build demo test lint unit blackbox fuzz fuzz-briefly audit install uninstall setup-build setup-test bench setup-bench clean
+.PHONY: all build demo test lint unit blackbox fuzz fuzz-briefly audit install uninstall setup-build setup-test bench setup-bench soak under clean
 
 MODULE  = target/release/libmod_token_binding.so
 # The same module with faults on demand, for the tests that need one (Cargo.toml, feature fault-injection).
@@ -74,6 +76,14 @@ audit:
 bench: setup-bench build
 	ulimit -n $$(ulimit -H -n) && TOKEN_BINDING_MODULE=$(abspath $(MODULE)) \
 	    $(CARGO) bench --package mod_token_binding --bench performance --locked -- $(BENCH)
+
+soak: setup-test build
+	$(CARGO) build --locked --package mod_token_binding --example soak
+	ulimit -n $$(ulimit -H -n) && TOKEN_BINDING_MODULE=$(abspath $(MODULE)) target/debug/examples/soak
+
+TOOL ?= asan
+under:
+	tests/under/suite $(TOOL)
 
 # Debian keeps LoadModule and settings in mods-available; httpd from source has no such place, and gets extra/ instead.
 install: build
