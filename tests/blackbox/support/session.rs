@@ -68,7 +68,7 @@ impl<'v> Session<'v> {
 
     /// The client's proof of its key on this connection, if it has a key.
     pub fn proof(&self) -> Option<String> {
-        self.visitor.map(|visitor| visitor.header(&self.ekm))
+        self.visitor.map(|visitor| visitor.header(self.ekm()))
     }
 
     /// Sends a request without the client's proof, or with another one.
