@@ -44,6 +44,7 @@ pub mod federation;
 pub mod http1;
 pub mod http2;
 pub mod keys;
+mod localhost;
 mod message;
 pub mod probe;
 mod target;

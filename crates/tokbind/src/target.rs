@@ -6,6 +6,7 @@ use http::Uri;
 use tokio::net::lookup_host;
 
 use crate::error::{Error, Result};
+use crate::localhost::name_to_look_up;
 use crate::message::Request;
 use crate::tls::ConnectOptions;
 
@@ -65,7 +66,7 @@ impl Target {
             return Ok(SocketAddr::new(address, self.port));
         }
         let failed = |source| Error::Io { doing: "looking up the host", source };
-        let mut found = lookup_host((self.host.as_str(), self.port)).await.map_err(failed)?;
+        let mut found = lookup_host((name_to_look_up(&self.host), self.port)).await.map_err(failed)?;
         found.next().ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))
     }
 

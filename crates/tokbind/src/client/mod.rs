@@ -33,6 +33,7 @@ use url::{Host, Origin};
 use self::connection::Connection;
 use crate::error::{Error, Result};
 use crate::federation::Referral;
+use crate::localhost::name_to_look_up;
 use crate::message::{Request, Response};
 use crate::tls::{Connector, Session};
 use crate::{PrivateKey, http1::Http1};
@@ -235,7 +236,8 @@ impl Client {
         let host = host(url)?;
         let port = url.port_or_known_default().unwrap_or(443);
         let address = self.options.address(&host, port);
-        let address = address.map_or_else(|| host.clone(), |address| address.to_string());
+        let address =
+            address.map_or_else(|| name_to_look_up(&host).to_owned(), |address| address.to_string());
         if url.scheme() == "http" {
             let stream = self.connector.dial((address.as_str(), port)).await?;
             let http1 = Http1::over(stream).timeout(self.options.connect.timeout);

@@ -13,6 +13,7 @@ use tower_service::Service;
 
 use super::Failure;
 use crate::agent::origin::Resolve;
+use crate::localhost::name_to_look_up;
 
 /// How long resolving a name and reaching one of its addresses may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -40,7 +41,7 @@ impl Dialer {
         let authority = match self.resolve.get(&(host.to_owned(), port)) {
             Some(address) => address.to_string(),
             None if host.contains(':') => format!("[{host}]:{port}"),
-            None => format!("{host}:{port}"),
+            None => format!("{}:{port}", name_to_look_up(host)),
         };
         let uri = Uri::builder().scheme("http").authority(authority).path_and_query("/").build();
         let uri = uri.map_err(|error| Failure::Connect(error.into()))?;
