@@ -6,12 +6,15 @@
 #               (BENCH_QUICK=1: in a few minutes, to see that it works; BENCH="load memory": only these sections)
 # make soak     ten thousand connections, then SOAK_SECONDS (1200) of clients of every kind with restarts and log rotation
 # make under    the black-box suite with httpd under a checker, TOOL=asan (the default), memcheck or helgrind: tests/under
+# make test-docker  the black-box suite against the httpd in the image (docker/test), and on Debian 13 (tests/debian/test)
+# make deb      Debian packages of the module and of tokbind, in target/deb; make test-deb installs and uses them
 # make install  put the module and its configuration where `a2enmod token_binding` finds them
 #
 # Each installs what is missing first (Debian packages, a browser from npm): tests/setup has the lists.
 
 .DELETE_ON_ERROR:
-.PHONY: all build demo test lint unit blackbox fuzz fuzz-briefly audit install uninstall setup-build setup-test bench setup-bench soak under clean
+.PHONY: all build demo test lint unit blackbox fuzz fuzz-briefly test-docker audit bench soak under install uninstall \
+        deb test-deb setup-build setup-test setup-bench setup-deb clean
 
 MODULE  = target/release/libmod_token_binding.so
 # The same module with faults on demand, for the tests that need one (Cargo.toml, feature fault-injection).
@@ -29,6 +32,9 @@ setup-test:
 
 setup-bench:
 	@tests/setup/install bench
+
+setup-deb:
+	@tests/setup/install deb
 
 build: setup-build
 	$(CARGO) build --release --locked --package mod_token_binding
@@ -85,6 +91,10 @@ TOOL ?= asan
 under:
 	tests/under/suite $(TOOL)
 
+test-docker:
+	docker/test
+	tests/debian/test trixie
+
 # Debian keeps LoadModule and settings in mods-available; httpd from source has no such place, and gets extra/ instead.
 install: build
 	@libexec=$$($(APXS) -q LIBEXECDIR) && conf=$$($(APXS) -q SYSCONFDIR) && \
@@ -106,6 +116,16 @@ uninstall:
 	for mods in mods-available extra; do \
 	    rm -f "$(DESTDIR)$$conf/$$mods/token_binding.load" "$(DESTDIR)$$conf/$$mods/token_binding.conf"; \
 	done
+
+deb: setup-deb
+	rm -rf target/deb
+	mkdir -p target/deb
+	DEB_DESTDIR=target/deb DEB_RULES_REQUIRES_ROOT=no debian/rules clean binary
+
+# Checked by lintian, installed into a clean root of this Debian release, visited, removed, purged.
+test-deb: deb
+	lintian --fail-on error,warning target/deb/*.deb
+	tests/deb/test
 
 clean:
 	$(CARGO) clean

@@ -22,7 +22,7 @@ pub(crate) use failure::{Failure, Outcome, Verdict};
 /// to that key, and a stolen copy is worth nothing without it.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true, after_long_help = AFTER_HELP)]
-struct Tokbind {
+pub(crate) struct Tokbind {
     #[command(subcommand)]
     command: Command,
 }
