@@ -69,7 +69,7 @@ fn expected<'a>(lines: &[(&'a [u8], &'a [u8])]) -> Taken<'a> {
     };
     let message = match values("Sec-Token-Binding")[..] {
         [] => Field::Absent,
-        [value] if !value.contains(&b',') => Field::One(value),
+        [value] => Field::One(value),
         _ => Field::Several,
     };
     let [provided, referred, other] =
@@ -93,6 +93,7 @@ fn unbound_connection(taken: Taken<'_>, trusted: bool) {
     let says_something = trusted && !taken.forwarded.is_empty();
     let expected = match taken.message {
         Field::Several => Judgement::Refuse(Refusal::DuplicateHeader),
+        Field::One(value) if value.contains(&b',') => Judgement::Refuse(Refusal::DuplicateHeader),
         Field::One(_) => Judgement::Refuse(Refusal::NotNegotiated),
         Field::Absent if says_something && taken.forwarded_twice => {
             Judgement::Refuse(Refusal::ForwardedTwice)
@@ -107,7 +108,11 @@ fn unbound_connection(taken: Taken<'_>, trusted: bool) {
 fn bound_connection(taken: Taken<'_>, trusted: bool) {
     let expected = match taken.message {
         Field::Several => Judgement::Refuse(Refusal::DuplicateHeader),
+        Field::One(value) if trusted && !taken.forwarded.is_empty() && value.contains(&b',') => {
+            Judgement::Refuse(Refusal::DuplicateHeader)
+        }
         _ if trusted && !taken.forwarded.is_empty() => Judgement::Refuse(Refusal::ForwardedOnBound),
+        // Whether it is a list, its verification finds out.
         Field::One(value) => Judgement::Verify(value),
         Field::Absent => Judgement::Refuse(Refusal::MissingHeader),
     };
