@@ -1,7 +1,7 @@
 use token_binding::{ForwardedHeaders, KeyParameters, Negotiated, ProtocolVersion};
 
 use crate::config::ServerConfig;
-use crate::headers::{Field, Reserved, Taken, connection_names_reserved, reserved};
+use crate::headers::{Field, Reserved, Taken, connection_names_reserved, may_be_reserved, reserved};
 use crate::outcome::Refusal;
 use crate::policy::{Judgement, Standing, judge};
 
@@ -28,6 +28,7 @@ pub fn request_headers(data: &[u8]) {
         let (name, value) = (&line[..colon], line.get(colon + 1..).unwrap_or_default().trim_ascii());
         assert_eq!(taken.add(name, value), is_ours(name), "{}", name.escape_ascii());
         spoofs(name);
+        assert!(!is_ours(name) || may_be_reserved(name[0]), "{}", name.escape_ascii());
         let names_ours = value.split(|byte| *byte == b',').any(|option| is_ours(option.trim_ascii()));
         assert_eq!(connection_names_reserved(value), names_ours, "{}", value.escape_ascii());
         lines.push((name, value));
@@ -85,6 +86,15 @@ fn expected<'a>(lines: &[(&'a [u8], &'a [u8])]) -> Taken<'a> {
     }
 }
 
+/// Two lines, or one in which httpd has joined them.
+fn is_several(message: Field<'_>) -> bool {
+    match message {
+        Field::Absent => false,
+        Field::One(value) => value.contains(&b','),
+        Field::Several => true,
+    }
+}
+
 fn verdict<'a>(standing: Standing, taken: Taken<'a>, trusted: bool) -> Judgement<'a> {
     judge(&ServerConfig::default(), standing, taken, || trusted, || false)
 }
@@ -92,9 +102,8 @@ fn verdict<'a>(standing: Standing, taken: Taken<'a>, trusted: bool) -> Judgement
 fn unbound_connection(taken: Taken<'_>, trusted: bool) {
     let says_something = trusted && !taken.forwarded.is_empty();
     let expected = match taken.message {
-        Field::Several => Judgement::Refuse(Refusal::DuplicateHeader),
-        Field::One(value) if value.contains(&b',') => Judgement::Refuse(Refusal::DuplicateHeader),
-        Field::One(_) => Judgement::Refuse(Refusal::NotNegotiated),
+        message if is_several(message) => Judgement::Refuse(Refusal::DuplicateHeader),
+        Field::One(_) | Field::Several => Judgement::Refuse(Refusal::NotNegotiated),
         Field::Absent if says_something && taken.forwarded_twice => {
             Judgement::Refuse(Refusal::ForwardedTwice)
         }
@@ -106,15 +115,16 @@ fn unbound_connection(taken: Taken<'_>, trusted: bool) {
 
 /// On a connection with Token Binding nobody is unbound, and nobody speaks for somebody else.
 fn bound_connection(taken: Taken<'_>, trusted: bool) {
+    let speaks_for_another = trusted && !taken.forwarded.is_empty();
     let expected = match taken.message {
         Field::Several => Judgement::Refuse(Refusal::DuplicateHeader),
-        Field::One(value) if trusted && !taken.forwarded.is_empty() && value.contains(&b',') => {
-            Judgement::Refuse(Refusal::DuplicateHeader)
-        }
-        _ if trusted && !taken.forwarded.is_empty() => Judgement::Refuse(Refusal::ForwardedOnBound),
-        // Whether it is a list, its verification finds out.
+        message if speaks_for_another && is_several(message) => Judgement::Refuse(Refusal::DuplicateHeader),
+        _ if speaks_for_another => Judgement::Refuse(Refusal::ForwardedOnBound),
         Field::One(value) => Judgement::Verify(value),
         Field::Absent => Judgement::Refuse(Refusal::MissingHeader),
     };
     assert_eq!(verdict(NEGOTIATED, taken, trusted), expected);
+    // A list that gets as far as being verified is none that could be.
+    let Field::One(value) = taken.message else { return };
+    assert!(!is_several(taken.message) || token_binding::header::decode(value).is_err());
 }
