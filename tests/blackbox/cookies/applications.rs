@@ -7,7 +7,7 @@ use crate::support::browser::Browser;
 use crate::support::client::http1;
 use crate::support::cookies::{SECRET, is_sealed, set_cookies};
 use crate::support::httpd::{HOST, documented};
-use crate::support::provider::{Provider, SingleSignOn};
+use crate::support::provider::{NO_POLICY, Provider, SingleSignOn};
 use crate::support::session::{PROTOCOLS, Session, fetch};
 use crate::support::{Httpd, Setup, Visitor, shown};
 
@@ -86,10 +86,10 @@ async fn without_a_bound_cookie_the_php_session_is_stolen() {
 
 const PROTECTED: &str = "/app/env.cgi";
 
-/// mod_auth_openidc without any Token Binding of its own: it gets to see no ID, as versions from 2.4.15 on look at none.
+/// mod_auth_openidc without any Token Binding of its own: versions from 2.4.15 on look at no ID, and older ones see none.
 /// Chromium 69 logs in; the cookies it got.
 async fn single_sign_on(directives: &str) -> (Httpd, Provider, Browser, String) {
-    let mut site = SingleSignOn::with_policy("disabled");
+    let mut site = SingleSignOn::with_policy(NO_POLICY);
     site.setup.secrets = vec![("secret", SECRET.into())];
     site.directives = format!("TokenBindingPassVar none\n{directives}");
     let (server, provider) = site.start().await;

@@ -1,5 +1,6 @@
 //! The OpenID Provider of `tests/provider`, and sites that rely on it.
 
+use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -95,18 +96,31 @@ impl SingleSignOn {
     }
 }
 
+/// For versions of mod_auth_openidc that have no Token Binding of their own: the directive is left out.
+pub const NO_POLICY: &str = "";
+
 /// The relying party's directives, for a site and a provider on this port.
 pub fn relying_party(port: &str, policy: &str) -> String {
-    documented(
+    let directives = documented(
         "openidc.conf",
         &[
             ("PROVIDER_METADATA", &format!("https://localhost:{port}/.well-known/openid-configuration")),
             ("CLIENT_SECRET", "secret"),
             ("SITE", &format!("https://{HOST}:{port}")),
             ("PASSPHRASE", "a-passphrase-for-the-tests"),
-            ("POLICY", policy),
+            ("POLICY", if policy == NO_POLICY { "none" } else { policy }),
         ],
-    ) + BACK_CHANNEL
+    );
+    let (defines, file) = directives.rsplit_once("Include ").unwrap();
+    let text = fs::read_to_string(file.trim()).unwrap();
+    let directives = match policy {
+        NO_POLICY => text
+            .lines()
+            .filter(|line| !line.starts_with("OIDCTokenBindingPolicy"))
+            .fold(defines.to_owned(), |text, line| text + line + "\n"),
+        _ => directives,
+    };
+    directives + BACK_CHANNEL
 }
 
 /// The test's certificate is its own authority.
