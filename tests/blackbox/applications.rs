@@ -1,16 +1,14 @@
 //! The examples of docs/examples, as docs/applications.md shows them: applications that bind their sessions themselves.
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use tokbind::http1::Http1;
 use tokbind::{Request, Response, binding};
-use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::support::client::{connect, http1, http2, unbound};
-use crate::support::httpd::{HOST, Httpd, PATIENCE, documented, free_port};
-use crate::support::{Setup, Visitor, setup};
+use crate::support::httpd::{HOST, Httpd, documented, free_port};
+use crate::support::{Setup, Visitor, server, setup};
 
 /// A server with one of the examples below its document root.
 fn server(mut setup: Setup, example: &str, modules: &[&'static str], conf: &str) -> Httpd {
@@ -118,23 +116,13 @@ async fn cgi() {
 /// The same WSGI application, served by waitress.
 async fn application() -> (Child, u16) {
     let port = free_port();
-    let process = Command::new(setup::python())
+    let mut command = Command::new(setup::python());
+    command
         .args(["-m", "waitress", "--host=127.0.0.1", &format!("--port={port}"), "session:application"])
         .current_dir(setup::root().join("docs/examples"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("waitress can be run");
-    tokio::time::timeout(PATIENCE, async {
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await
-    .expect("the application takes connections");
+        .stderr(Stdio::null());
+    let process = server::start(&mut command, port).await;
     (process, port)
 }
 

@@ -4,13 +4,12 @@ use std::collections::HashSet;
 use std::fs;
 use std::process::Stdio;
 
-use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::support::cookies::{SET_COOKIE, is_sealed, jar, seen, setup};
 use crate::support::httpd::{PATIENCE, free_port};
 use crate::support::session::{PROTOCOLS, Protocol, Session};
-use crate::support::{Httpd, Visitor, shown};
+use crate::support::{Httpd, Visitor, server, shown};
 
 struct Balancer {
     port: u16,
@@ -34,23 +33,9 @@ impl Balancer {
             ),
         )
         .unwrap();
-        let process = Command::new("/usr/sbin/haproxy")
-            .arg("-db")
-            .arg("-f")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("haproxy can be run");
-        tokio::time::timeout(PATIENCE, async {
-            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        })
-        .await
-        .expect("HAProxy takes connections");
+        let mut command = Command::new("/usr/sbin/haproxy");
+        command.arg("-db").arg("-f").arg(&file).stderr(Stdio::null());
+        let process = server::start(&mut command, port).await;
         Self { port, _process: process, _dir: dir }
     }
 

@@ -8,6 +8,7 @@ pub mod httpd;
 pub mod memory;
 pub mod pki;
 pub mod provider;
+pub mod server;
 pub mod session;
 pub mod setup;
 

@@ -1,14 +1,11 @@
 //! The OpenID Provider of `tests/provider`, and sites that rely on it.
 
 use std::fs;
-use std::process::Stdio;
-use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use super::httpd::{HOST, Httpd, PATIENCE, Setup, VirtualHost, documented, free_port};
-use super::setup;
+use super::httpd::{HOST, Httpd, Setup, VirtualHost, documented, free_port};
+use super::{server, setup};
 
 /// The provider's host: another registered domain than the relying party's.
 pub const PROVIDER: &str = "op.test";
@@ -21,25 +18,15 @@ pub struct Provider {
 impl Provider {
     /// Starts it on a port that was chosen before, so that httpd's configuration could name it.
     async fn start(port: u16, site: u16) -> Self {
-        let process = Command::new(setup::python())
+        let mut command = Command::new(setup::python());
+        command
             .args(["-W", "error::DeprecationWarning"])
             .arg(setup::root().join("tests/provider/provider.py"))
             .args(["--port", &port.to_string()])
             .args(["--issuer", &format!("https://{PROVIDER}:{site}")])
             .args(["--back-channel", &format!("https://localhost:{site}")])
-            .args(["--redirect-uri", &format!("https://{HOST}:{site}/app/callback")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the provider can be run");
-        tokio::time::timeout(PATIENCE, async {
-            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await
-        .expect("the provider takes connections");
+            .args(["--redirect-uri", &format!("https://{HOST}:{site}/app/callback")]);
+        let process = server::start(&mut command, port).await;
         Self { _process: process }
     }
 }
