@@ -28,9 +28,16 @@ pub(super) fn register() {
 
 /// Watches the request's trailers, if it can have any and is not watched yet.
 pub(super) fn watch(request: Request<'_>) {
-    if request.connection().is_secondary() || request.headers().get(c"Transfer-Encoding").is_some() {
+    if may_have_trailers(request) {
         FILTER.add_once(request);
     }
+}
+
+/// httpd's own HTTP filter reads nothing of a request that has neither of these headers. On an HTTP/2 stream whose body
+/// has no announced length, mod_http2 sets the first itself; behind one of a known length there can be trailers too.
+fn may_have_trailers(request: Request<'_>) -> bool {
+    let has = |name| request.headers().get(name).is_some();
+    has(c"Transfer-Encoding") || (request.connection().is_secondary() && has(c"Content-Length"))
 }
 
 /// The filter: reads from the one below, then clears what that has read.
