@@ -4,7 +4,6 @@
 //! The cache of verified messages belongs to one EKM and dies with it: a message that was accepted on another
 //! connection, or before a renegotiation, is never found here.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use token_binding::header::context_value;
@@ -97,9 +96,9 @@ impl Handshake {
 pub(crate) struct Channel {
     negotiated: Negotiated,
     ekm: Ekm,
-    /// Newest last. Requests of one HTTP/2 connection run on several threads; the lock is held while a signature is
+    /// Newest first. Requests of one HTTP/2 connection run on several threads; the lock is held while a signature is
     /// verified, so that the same message arriving on all of them is verified once.
-    verified: Mutex<VecDeque<Arc<Verified>>>,
+    verified: Mutex<[Option<Arc<Verified>>; REMEMBERED_MESSAGES]>,
 }
 
 #[derive(Debug)]
@@ -110,7 +109,7 @@ struct Verified {
 
 impl Channel {
     fn new(negotiated: Negotiated, ekm: Ekm) -> Self {
-        Self { negotiated, ekm, verified: Mutex::new(VecDeque::new()) }
+        Self { negotiated, ekm, verified: Mutex::default() }
     }
 
     pub(crate) fn negotiated(&self) -> Negotiated {
@@ -120,7 +119,7 @@ impl Channel {
     /// Verifies the value of a `Sec-Token-Binding` header for this connection. Says too whether it was known from before.
     pub(crate) fn verify(self: &Arc<Self>, header: &[u8]) -> Result<(Binding, bool), Refusal> {
         let mut verified = self.verified.lock().map_err(|_| Refusal::Fault(Fault::Poisoned))?;
-        if let Some(known) = verified.iter().find(|known| *known.header == *header) {
+        if let Some(known) = verified.iter().flatten().find(|known| *known.header == *header) {
             return Ok((Binding { channel: Arc::clone(self), verified: Arc::clone(known) }, true));
         }
         if is_list(header) {
@@ -129,10 +128,10 @@ impl Channel {
         let bindings =
             verify_header(header, self.negotiated.key_parameters, &self.ekm).map_err(Refusal::Message)?;
         let fresh = Arc::new(Verified { header: header.into(), bindings });
-        if verified.len() == REMEMBERED_MESSAGES {
-            verified.pop_front();
-        }
-        verified.push_back(Arc::clone(&fresh));
+        // The oldest comes to the front, where it is replaced.
+        verified.rotate_right(1);
+        let [front, ..] = &mut *verified;
+        *front = Some(Arc::clone(&fresh));
         Ok((Binding { channel: Arc::clone(self), verified: fresh }, false))
     }
 }
@@ -181,7 +180,7 @@ mod tests {
     }
 
     fn remembered(channel: &Channel) -> usize {
-        channel.verified.lock().unwrap().len()
+        channel.verified.lock().unwrap().iter().flatten().count()
     }
 
     #[test]

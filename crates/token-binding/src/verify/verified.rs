@@ -11,6 +11,12 @@ use crate::{KeyParameters, TokenBindingType, header};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedBindings {
     provided: VerifiedId,
+    /// A server keeps these for as long as a connection: few clients have more than one binding.
+    further: Option<Box<Further>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Further {
     referred: Option<VerifiedId>,
     others: Vec<VerifiedOther>,
     others_header_value: Option<Box<str>>,
@@ -22,12 +28,15 @@ impl VerifiedBindings {
         referred: Option<VerifiedId>,
         others: Vec<VerifiedOther>,
     ) -> Self {
+        if referred.is_none() && others.is_empty() {
+            return Self { provided, further: None };
+        }
         let elements: Vec<String> = others
             .iter()
             .map(|other| header::other_element(other.tokenbinding_type, &other.id.base64url))
             .collect();
         let others_header_value = (!elements.is_empty()).then(|| elements.join(",").into());
-        Self { provided, referred, others, others_header_value }
+        Self { provided, further: Some(Box::new(Further { referred, others, others_header_value })) }
     }
 
     /// The key that the client uses with this server.
@@ -38,21 +47,21 @@ impl VerifiedBindings {
 
     /// The key that the client uses with another server, which it wants a token for.
     #[must_use]
-    pub const fn referred(&self) -> Option<&VerifiedId> {
-        self.referred.as_ref()
+    pub fn referred(&self) -> Option<&VerifiedId> {
+        self.further.as_ref()?.referred.as_ref()
     }
 
     /// Keys proven with bindings of types that this crate doesn't know, in the client's order.
     #[must_use]
     pub fn others(&self) -> &[VerifiedOther] {
-        &self.others
+        self.further.as_ref().map_or(&[], |further| &further.others)
     }
 
     /// The value of `Sec-Other-Token-Binding-ID`: base64url(type) "." base64url(ID) for each of
     /// [`others`](Self::others), with commas between. `None` when there are none.
     #[must_use]
     pub fn others_header_value(&self) -> Option<&str> {
-        self.others_header_value.as_deref()
+        self.further.as_ref()?.others_header_value.as_deref()
     }
 }
 
