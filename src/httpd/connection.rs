@@ -193,6 +193,3 @@ impl<'c> Connection<'c> {
 /// Notes of ours on a connection: it is counted; Token Binding was offered on it in vain.
 const COUNTED: &CStr = c"token-binding-counted";
 const OFFERED: &CStr = c"token-binding-offered";
-
-/// mod_http2's name for the variable that says whether a stream was pushed.
-pub(super) const PUSHED: &CStr = c"H2_PUSHED";

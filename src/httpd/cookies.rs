@@ -2,13 +2,12 @@
 //! `Set-Cookie` lines when they are final. What becomes of them is decided in `cookies`.
 
 use std::cell::RefCell;
-use std::ffi::{CStr, c_int};
+use std::ffi::CStr;
 use std::fmt::Write as _;
-use std::ptr;
 
 use super::ffi;
 use super::filter::{Filter, look_once};
-use super::guard::{Site, guard};
+use super::guard::Site;
 use super::log::{Sink, log};
 use super::request::Request;
 use super::status::count;
@@ -38,7 +37,7 @@ static FILTER: Filter = Filter::output();
 /// What is kept with a request on a virtual host that binds cookies.
 #[derive(Debug)]
 pub(super) struct CookieState {
-    standing: Standing,
+    kind: ClientKind,
     /// Did it come with a bound cookie whose seal holds?
     had_cookie: bool,
     /// The `Set-Cookie` lines that were sealed for it: an error page takes them over, and they must not be sealed again.
@@ -47,21 +46,14 @@ pub(super) struct CookieState {
 
 /// What is known of the client; which key it has proved, the request's Token Bindings say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum ClientKind {
     Bound,
     Unbound,
     Unknown,
 }
 
-/// Registers hooks and filter with httpd, once per start.
+/// Registers the filter with httpd, once per start.
 pub(super) fn register() {
-    let none = ptr::null();
-    let last = ffi::APR_HOOK_REALLY_LAST as c_int;
-    // After mod_headers (APR_HOOK_LAST): filters of one type run in the order in which they were inserted.
-    // SAFETY: httpd asks for our hooks, at start-up and from one thread; the functions stay mapped (-z nodelete).
-    unsafe { ffi::ap_hook_insert_filter(Some(insert_filter), none, none, last) };
-    // SAFETY: as above.
-    unsafe { ffi::ap_hook_insert_error_filter(Some(insert_error_filter), none, none, last) };
     // SAFETY: httpd copies the name; the function stays mapped (-z nodelete).
     let record = unsafe {
         ffi::ap_register_output_filter(c"TOKEN_BINDING_COOKIES".as_ptr(), Some(seal), None, FILTER_TYPE)
@@ -79,7 +71,7 @@ pub(super) fn are_bound(request: Request<'_>) -> bool {
 }
 
 /// The request's headers have been read, and its Token Bindings are known: rewrites its `Cookie` header.
-pub(super) fn receive(request: Request<'_>, standing: Standing) -> Response {
+pub(super) fn receive(request: Request<'_>, kind: ClientKind) -> Response {
     let binder = match binder(request) {
         Ok(None) => return Response::ServeUnbound,
         Ok(Some(binder)) => binder,
@@ -87,16 +79,16 @@ pub(super) fn receive(request: Request<'_>, standing: Standing) -> Response {
     };
     // A pushed response is the answer to a request that its client has not made: an unbound cookie in it would take the
     // place of the client's bound one.
-    let standing = match standing {
-        Standing::Unbound if request.is_pushed() => Standing::Unknown,
-        standing => standing,
+    let kind = match kind {
+        ClientKind::Unbound if request.is_pushed() => ClientKind::Unknown,
+        kind => kind,
     };
     let headers = request.headers();
-    let mut state = CookieState { standing, had_cookie: false, sealed: RefCell::default() };
+    let mut state = CookieState { kind, had_cookie: false, sealed: RefCell::default() };
     let lines: Vec<&[u8]> = headers.all(COOKIE).map(CStr::to_bytes).collect();
     if !lines.is_empty() {
         // httpd joins lines of one name itself, but HTTP/2 and other modules have their own ways to fill the table.
-        let incoming = incoming::rewrite(binder, client(request, standing), &lines.join(&b"; "[..]));
+        let incoming = incoming::rewrite(binder, client(request, kind), &lines.join(&b"; "[..]));
         state.had_cookie = incoming.accepted > 0;
         report(request, &incoming);
         headers.unset(COOKIE);
@@ -112,10 +104,10 @@ pub(super) fn receive(request: Request<'_>, standing: Standing) -> Response {
 }
 
 /// Whom the request comes from.
-fn client(request: Request<'_>, standing: Standing) -> Client<'_> {
-    match (standing, request.bindings()) {
-        (Standing::Bound, Some(bindings)) => Client::Bound(bindings.provided().as_bytes()),
-        (Standing::Unbound, None) => Client::Unbound,
+fn client(request: Request<'_>, kind: ClientKind) -> Client<'_> {
+    match (kind, request.bindings()) {
+        (ClientKind::Bound, Some(bindings)) => Client::Bound(bindings.provided().as_bytes()),
+        (ClientKind::Unbound, None) => Client::Unbound,
         _ => Client::Unknown,
     }
 }
@@ -158,22 +150,8 @@ fn fault(request: Request<'_>, what: &str) -> Response {
     Response::ServerError
 }
 
-/// A request's filters are being put together.
-unsafe extern "C" fn insert_filter(request: *mut ffi::request_rec) {
-    // SAFETY: httpd gives the request that this thread serves.
-    let request = unsafe { Request::from_raw(request) };
-    guard(Site::InsertFilter, Sink::Request(request), (), || prepare(request));
-}
-
-/// The filters of a response that takes another one's place are being put together.
-unsafe extern "C" fn insert_error_filter(request: *mut ffi::request_rec) {
-    // SAFETY: httpd gives the request that this thread serves.
-    let request = unsafe { Request::from_raw(request) };
-    guard(Site::InsertErrorFilter, Sink::Request(request), (), || prepare(request));
-}
-
-/// Sub-requests have no headers of their own to send.
-fn prepare(request: Request<'_>) {
+/// Has the cookies of a request's response sealed. Sub-requests have no headers of their own to send.
+pub(super) fn prepare(request: Request<'_>) {
     if are_bound(request) && !request.is_sub_request() {
         FILTER.add_once(request);
     }
@@ -199,7 +177,7 @@ fn seal_all(request: Request<'_>) -> bool {
         }
     };
     let state = request.cookies();
-    let client = state.map_or(Client::Unknown, |state| client(request, state.standing));
+    let client = state.map_or(Client::Unknown, |state| client(request, state.kind));
     let from_cache = CACHE_HITS.iter().any(|name| request.environment().get(name).is_some());
     let mut personal = state.filter(|state| state.had_cookie).map(|_| Personal::HadCookie);
     let mut faults = false;

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
 use super::ffi;
-use super::guard::{Site, guard};
+use super::guard::{INTERNAL_ERROR, Site, guard, guard_response};
 use super::log::Sink;
 use super::pool::Pool;
 use super::request::Request;
@@ -25,32 +25,34 @@ pub(super) fn register() {
 
 /// An expression is parsed: is the function ours, and its argument right, if it is known by now?
 unsafe extern "C" fn lookup(parameters: *mut ffi::ap_expr_lookup_parms) -> c_int {
-    guard(Site::ExpressionLookup, Sink::Process, WRONG, || {
-        // SAFETY: httpd gives the parameters, valid during the call.
-        let parameters = unsafe { &*parameters };
+    // SAFETY: httpd gives the parameters, valid during the call.
+    let parameters = unsafe { &*parameters };
+    let answer = guard(Site::ExpressionLookup, Sink::Process, Err(INTERNAL_ERROR), || {
         // SAFETY: the function's name, as a C string.
         let name = unsafe { CStr::from_ptr(parameters.name) };
         if parameters.type_ != ffi::AP_EXPR_FUNC_STRING as c_int
             || !name.to_bytes().eq_ignore_ascii_case(NAME)
         {
-            return ffi::DECLINED;
+            return Ok(ffi::DECLINED);
         }
         if !parameters.arg.is_null() {
             // SAFETY: the argument, as a C string.
             let argument = unsafe { CStr::from_ptr(parameters.arg) };
             if let Err(problem) = Question::parse(&argument.to_string_lossy()) {
                 // SAFETY: the pool that the expression lives in.
-                let message = unsafe { Pool::from_raw(parameters.pool) }.copy_text(&problem);
-                // SAFETY: httpd's place for the error.
-                unsafe { *parameters.err = message.as_ptr() };
-                return WRONG;
+                return Err(unsafe { Pool::from_raw(parameters.pool) }.copy_text(&problem));
             }
         }
         // SAFETY: httpd's place for the function, which it calls as an ap_expr_string_func_t.
         unsafe { *parameters.func = evaluate as *const c_void };
         // SAFETY: httpd's place for data of the function's own.
         unsafe { *parameters.data = ptr::null() };
-        ffi::OK
+        Ok(ffi::OK)
+    });
+    answer.unwrap_or_else(|problem| {
+        // SAFETY: httpd's place for the error. Without one it would take the expression for a right one.
+        unsafe { *parameters.err = problem.as_ptr() };
+        WRONG
     })
 }
 
@@ -60,14 +62,15 @@ unsafe extern "C" fn evaluate(
     _data: *const c_void,
     argument: *const c_char,
 ) -> *const c_char {
-    guard(Site::Expression, Sink::Process, NOTHING.as_ptr(), || {
-        // SAFETY: httpd gives the evaluation's context, valid during the call.
-        let context = unsafe { &*context };
-        if context.r.is_null() || argument.is_null() {
-            return NOTHING.as_ptr();
-        }
-        // SAFETY: the request that the expression is evaluated for, by this thread.
-        let request = unsafe { Request::from_raw(context.r) };
+    // SAFETY: httpd gives the evaluation's context, valid during the call.
+    let raw = unsafe { (*context).r };
+    if raw.is_null() || argument.is_null() {
+        return NOTHING.as_ptr();
+    }
+    // SAFETY: the request that the expression is evaluated for, by this thread.
+    let request = unsafe { Request::from_raw(raw) };
+    // Nothing, too, is an answer that an expression may let pass.
+    guard_response(Site::Expression, request, NOTHING.as_ptr(), || {
         // SAFETY: the argument, as a C string.
         let argument = unsafe { CStr::from_ptr(argument) };
         let question = Question::parse(&argument.to_string_lossy()).ok();

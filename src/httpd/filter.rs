@@ -54,6 +54,39 @@ impl Filter {
     }
 }
 
+/// An output filter of its own: nothing goes through.
+static REFUSING: Filter = Filter::output();
+
+/// Registers it with httpd, once per start.
+pub(super) fn register() {
+    // SAFETY: httpd copies the name; the function stays mapped (-z nodelete).
+    let record = unsafe {
+        ffi::ap_register_output_filter(
+            c"TOKEN_BINDING_REFUSED".as_ptr(),
+            Some(refuse_all),
+            None,
+            ffi::AP_FTYPE_RESOURCE,
+        )
+    };
+    REFUSING.registered(record);
+}
+
+/// Has nothing sent in answer to this request.
+pub(super) fn refuse(request: Request<'_>) {
+    REFUSING.add_once(request);
+}
+
+unsafe extern "C" fn refuse_all(
+    filter: *mut ffi::ap_filter_t,
+    _brigade: *mut ffi::apr_bucket_brigade,
+) -> ffi::apr_status_t {
+    // SAFETY: httpd calls a filter with its own ap_filter_t; `r` is the request that it was added to.
+    let raw = unsafe { (*filter).r };
+    // SAFETY: the request is being served, by this thread.
+    unsafe { Request::from_raw(raw) }.connection().abort();
+    ffi::APR_EGENERAL_ as c_int
+}
+
 type AddFilter = unsafe extern "C" fn(
     *mut ffi::ap_filter_rec_t,
     *mut std::ffi::c_void,

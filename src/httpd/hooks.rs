@@ -6,24 +6,22 @@ use std::ptr;
 
 use super::authz;
 use super::connection::Connection;
-use super::cookies::{self, Standing as Client};
+use super::cookies;
 use super::expression;
 use super::ffi;
-use super::guard::{Site, guard};
+use super::filter;
+use super::guard::{Site, guard, guard_response};
 use super::log::{Sink, log};
+use super::receive;
 use super::request::Request;
 use super::response;
 use super::secrets;
 use super::server::Server;
-use super::status::{self, count};
+use super::status;
 use super::tls;
 use super::trailers;
-use crate::bindings::TokenBindings;
 use crate::config::ServerConfig;
-use crate::counters::Count;
-use crate::headers::{Taken, connection_names_reserved};
-use crate::outcome::{Level, Refusal, Response, tags};
-use crate::policy::{Judgement, Standing, judge};
+use crate::outcome::{Level, Response, tags};
 
 /// A list of modules, as httpd's hook functions take it.
 struct Modules<const N: usize>([*const c_char; N]);
@@ -38,7 +36,7 @@ static READERS_OF_HEADERS: Modules<3> =
 
 /// Registers every hook. httpd calls it at each start and restart.
 pub(super) unsafe extern "C" fn register(pool: *mut ffi::apr_pool_t) {
-    guard(Site::RegisterHooks, Sink::Process, (), || {
+    let is_registered = guard(Site::RegisterHooks, Sink::Process, false, || {
         let none = ptr::null();
         let middle = ffi::APR_HOOK_MIDDLE as c_int;
         // SAFETY: httpd asks for our hooks, at start-up and from one thread. The functions stay mapped (-z nodelete) and
@@ -77,19 +75,13 @@ pub(super) unsafe extern "C" fn register(pool: *mut ffi::apr_pool_t) {
         // The first hook that knows the directory's settings, and before access control and authentication.
         // SAFETY: as above.
         unsafe { ffi::ap_hook_header_parser(Some(header_parser), none, none, ffi::APR_HOOK_FIRST as c_int) };
-        // A sub-request that takes the place of the request (MultiViews) drops the filters that the request had.
+        // After mod_headers (APR_HOOK_LAST): filters of one type run in the order in which they were inserted.
+        let last = ffi::APR_HOOK_REALLY_LAST as c_int;
         // SAFETY: as above.
-        unsafe { ffi::ap_hook_insert_filter(Some(insert_filter), none, none, ffi::APR_HOOK_LAST as c_int) };
-        // A response that an error takes the place of drops its filters too.
+        unsafe { ffi::ap_hook_insert_filter(Some(insert_filter), none, none, last) };
+        // A response that an error takes the place of drops its filters.
         // SAFETY: as above.
-        unsafe {
-            ffi::ap_hook_insert_error_filter(
-                Some(insert_error_filter),
-                none,
-                none,
-                ffi::APR_HOOK_LAST as c_int,
-            );
-        }
+        unsafe { ffi::ap_hook_insert_error_filter(Some(insert_error_filter), none, none, last) };
         authz::register(pool);
         cookies::register();
         expression::register();
@@ -103,9 +95,15 @@ pub(super) unsafe extern "C" fn register(pool: *mut ffi::apr_pool_t) {
         ] {
             add_optional_hook(name, hook);
         }
+        filter::register();
         trailers::register();
         response::register();
+        true
     });
+    if !is_registered {
+        // httpd takes no answer here, and without the hooks nothing would be refused.
+        std::process::exit(1);
+    }
 }
 
 /// Registers a hook that another module may or may not have.
@@ -231,114 +229,11 @@ unsafe extern "C" fn process_connection(connection: *mut ffi::conn_rec) -> c_int
 unsafe extern "C" fn post_read_request(request: *mut ffi::request_rec) -> c_int {
     // SAFETY: httpd gives the request that this thread serves.
     let request = unsafe { Request::from_raw(request) };
-    guard(Site::PostReadRequest, Sink::Request(request), REFUSED, || match receive(request) {
+    guard(Site::PostReadRequest, Sink::Request(request), REFUSED, || match receive::receive(request) {
         Response::ServeUnbound => ffi::DECLINED,
         Response::BadRequest => ffi::HTTP_BAD_REQUEST as c_int,
         Response::ServerError => REFUSED,
     })
-}
-
-/// Clears the request's headers, judges it, and passes on what was verified. `ServeUnbound` stands for "serve".
-fn receive(request: Request<'_>) -> Response {
-    let taken = request.headers().take_reserved();
-    trailers::watch(request);
-    let Some(config) = request.server_config() else { return Response::ServerError };
-    if request.origin().is_some() {
-        // An internal redirect: the headers were taken from the first request, and its verdict holds for this one. What
-        // httpd refused itself had none.
-        restore(request);
-        return match request.cookies() {
-            Some(_) => Response::ServeUnbound,
-            None => cookies::receive(request, Client::Unknown),
-        };
-    }
-    if !config.enabled() {
-        return cookies::receive(request, Client::Unbound);
-    }
-    match bindings(request, config, taken) {
-        Ok(Some(_)) if names_our_headers(request) => refuse(request, config, Refusal::HopByHop),
-        Ok(Some(bindings)) => {
-            if let Some(bindings) = request.keep(bindings) {
-                request.pass_on_first(bindings, config);
-            }
-            cookies::receive(request, Client::Bound)
-        }
-        Ok(None) => cookies::receive(request, Client::Unbound),
-        Err(refusal) => refuse(request, config, refusal),
-    }
-}
-
-/// Logs why, and does what the configuration makes of it.
-fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Response {
-    let strict = config.strict();
-    log(Sink::Request(request), refusal.level(strict), format_args!("{refusal}"));
-    count(Count::of(&refusal), 1);
-    match refusal.response(strict) {
-        Response::ServeUnbound => cookies::receive(request, Client::Unbound),
-        refused => {
-            // For the error document, which is served all the same.
-            cookies::receive(request, Client::Unknown);
-            refused
-        }
-    }
-}
-
-/// Does the client want the headers that pass its bindings on taken out on the way to a backend?
-fn names_our_headers(request: Request<'_>) -> bool {
-    request.headers().get(c"Connection").is_some_and(|value| connection_names_reserved(value.to_bytes()))
-}
-
-/// The Token Bindings that the request has, by its headers and its connection.
-fn bindings(
-    request: Request<'_>,
-    config: &ServerConfig,
-    taken: Taken<'_>,
-) -> Result<Option<TokenBindings>, Refusal> {
-    let channel = request.connection().channel().map_err(Refusal::Fault)?;
-    let standing = match &channel {
-        Some(channel) => Standing::Negotiated(channel.negotiated()),
-        None => Standing::NotNegotiated,
-    };
-    let trusted = || comes_from_trusted_proxy(request, config);
-    match (judge(config, standing, taken, trusted, || request.is_pushed()), channel) {
-        (Judgement::Refuse(refusal), _) => Err(refusal),
-        (Judgement::Verify(header), Some(channel)) => {
-            let (binding, is_known) = channel.verify(header)?;
-            count(if is_known { Count::FromCache } else { Count::Verified }, 1);
-            Ok(Some(TokenBindings::Proved(binding)))
-        }
-        (Judgement::TakeOver(forwarded), _) => {
-            let bindings = forwarded.bindings().map_err(Refusal::Forwarded)?;
-            Ok(bindings.map(TokenBindings::Forwarded))
-        }
-        (Judgement::Unbound, _) | (Judgement::Verify(_), None) => Ok(None),
-    }
-}
-
-/// Is the peer believed what it says of its client? If not, says whom it is that is not believed: it may be a proxy that
-/// is missing in the configuration.
-fn comes_from_trusted_proxy(request: Request<'_>, config: &ServerConfig) -> bool {
-    let Some(proxies) = config.trusted_proxies() else { return false };
-    let peer = request.connection().peer();
-    let trusted = proxies.contain(peer);
-    if !trusted {
-        log(
-            Sink::Request(request),
-            Level::Info,
-            format_args!(
-                "{}: Sec-...-Token-Binding-ID headers removed: {peer} is not in TokenBindingTrustedProxy",
-                tags::NOT_TRUSTED
-            ),
-        );
-    }
-    trusted
-}
-
-/// Passes the request's bindings on again, after httpd has replaced its environment or its headers.
-pub(super) fn restore(request: Request<'_>) {
-    if let (Some(bindings), Some(config)) = (request.bindings(), request.server_config()) {
-        request.pass_on(bindings, config, request.directory_config());
-    }
 }
 
 /// The directory's settings are known now: passes on what they ask for, if that is something else.
@@ -347,7 +242,7 @@ unsafe extern "C" fn header_parser(request: *mut ffi::request_rec) -> c_int {
     let request = unsafe { Request::from_raw(request) };
     guard(Site::HeaderParser, Sink::Request(request), REFUSED, || {
         if request.directory_config().is_some_and(|directory| directory.pass.is_some()) {
-            restore(request);
+            receive::restore(request);
         }
         ffi::DECLINED
     })
@@ -357,8 +252,10 @@ unsafe extern "C" fn header_parser(request: *mut ffi::request_rec) -> c_int {
 unsafe extern "C" fn insert_filter(request: *mut ffi::request_rec) {
     // SAFETY: httpd gives the request that this thread serves.
     let request = unsafe { Request::from_raw(request) };
-    guard(Site::InsertFilter, Sink::Request(request), (), || {
+    guard_response(Site::InsertFilter, request, (), || {
+        // A sub-request that takes the place of the request (MultiViews) drops the filters that the request had.
         trailers::watch(request);
+        cookies::prepare(request);
         response::prepare(request);
     });
 }
@@ -367,5 +264,8 @@ unsafe extern "C" fn insert_filter(request: *mut ffi::request_rec) {
 unsafe extern "C" fn insert_error_filter(request: *mut ffi::request_rec) {
     // SAFETY: httpd gives the request that this thread serves.
     let request = unsafe { Request::from_raw(request) };
-    guard(Site::InsertErrorFilter, Sink::Request(request), (), || response::prepare(request));
+    guard_response(Site::InsertErrorFilter, request, (), || {
+        cookies::prepare(request);
+        response::prepare(request);
+    });
 }

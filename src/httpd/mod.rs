@@ -18,6 +18,7 @@ mod guard;
 mod hooks;
 mod log;
 mod pool;
+mod receive;
 mod record;
 mod request;
 mod response;

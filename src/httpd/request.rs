@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::ptr;
 
-use super::connection::{Connection, PUSHED};
+use super::connection::Connection;
 use super::cookies::CookieState;
 use super::ffi;
 use super::pool::Pool;
@@ -15,6 +15,9 @@ use super::table::Table;
 use crate::bindings::TokenBindings;
 use crate::config::{DirectoryConfig, ServerConfig};
 use crate::policy::Variable;
+
+/// mod_http2's name for the variable that says whether a stream was pushed.
+const PUSHED: &CStr = c"H2_PUSHED";
 
 /// What is kept with a request from the moment something is known of it: with an unbound request that has to do with no
 /// bound cookie, nothing.

@@ -8,8 +8,8 @@ use super::cookies;
 use super::ffi;
 use super::filter::Filter;
 use super::guard::{Site, guard};
-use super::hooks;
 use super::log::Sink;
+use super::receive;
 use super::request::Request;
 
 /// Above httpd's own HTTP filter (AP_FTYPE_PROTOCOL), which reads the trailers, and below all that want the body.
@@ -68,7 +68,7 @@ unsafe extern "C" fn trailers(
         if request.headers_identity() != before {
             let headers = request.headers();
             headers.take_reserved();
-            hooks::restore(request);
+            receive::restore(request);
             if let Some(cookies) = cookies {
                 headers.unset(c"Cookie");
                 if let Some(header) = cookies {

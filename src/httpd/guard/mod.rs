@@ -7,7 +7,9 @@ mod fault;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::filter;
 use super::log::{Sink, log};
+use super::request::Request;
 use crate::outcome::{Level, tags};
 
 /// Where C enters.
@@ -49,6 +51,20 @@ pub(super) fn guard<T>(site: Site, sink: Sink, on_fault: T, body: impl FnOnce() 
     // state is behind a Mutex, which is then poisoned and refuses.
     catch_unwind(AssertUnwindSafe(guarded)).unwrap_or_else(|_| {
         log(sink, Level::Error, format_args!("{}: internal error (panic) in {site:?}; refused", tags::PANIC));
+        on_fault
+    })
+}
+
+/// As [`guard`], where C has no answer that refuses: after a panic, nothing is sent in answer to the request.
+pub(super) fn guard_response<T>(
+    site: Site,
+    request: Request<'_>,
+    on_fault: T,
+    body: impl FnOnce() -> T,
+) -> T {
+    let done = guard(site, Sink::Request(request), None, || Some(body()));
+    done.unwrap_or_else(|| {
+        filter::refuse(request);
         on_fault
     })
 }
