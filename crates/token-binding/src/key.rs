@@ -28,9 +28,19 @@ impl PublicKey {
     /// Which rule of the key's format they break; [`KeyError::UnknownKeyParameters`] when there is no format to try.
     pub fn parse(key_parameters: KeyParameters, bytes: &[u8]) -> Result<Self, KeyError> {
         match key_parameters {
-            KeyParameters::RSA2048_PKCS1_5 => RsaPublicKey::parse(bytes).map(Self::Rsa2048Pkcs1_5),
-            KeyParameters::RSA2048_PSS => RsaPublicKey::parse(bytes).map(Self::Rsa2048Pss),
+            KeyParameters::RSA2048_PKCS1_5 | KeyParameters::RSA2048_PSS => {
+                Self::of_rsa(key_parameters, RsaPublicKey::parse(bytes)?)
+            }
             KeyParameters::ECDSAP256 => TbEcPoint::parse(bytes).map(Self::EcdsaP256),
+            _ => Err(KeyError::UnknownKeyParameters),
+        }
+    }
+
+    /// An RSA key for one of the two algorithms that it is good for.
+    pub(crate) fn of_rsa(key_parameters: KeyParameters, key: RsaPublicKey) -> Result<Self, KeyError> {
+        match key_parameters {
+            KeyParameters::RSA2048_PKCS1_5 => Ok(Self::Rsa2048Pkcs1_5(key)),
+            KeyParameters::RSA2048_PSS => Ok(Self::Rsa2048Pss(key)),
             _ => Err(KeyError::UnknownKeyParameters),
         }
     }

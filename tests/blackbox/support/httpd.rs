@@ -299,6 +299,17 @@ fn write_script(documents: &Path, name: &str, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+fn comes_true_within(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + patience;
+    while !condition() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
 fn log(dir: &Path) -> String {
     let read = |name: &str| fs::read(dir.join(name)).map(|log| String::from_utf8_lossy(&log).into_owned());
     read("stderr.log").unwrap_or_default() + &read("error.log").unwrap_or_default()
@@ -378,25 +389,11 @@ impl Httpd {
 
     /// Waits for a condition that must come true.
     pub fn wait_for(&self, condition: impl Fn(&Self) -> bool) -> bool {
-        let end = Instant::now() + self.patience;
-        while !condition(self) {
-            if Instant::now() > end {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        true
+        comes_true_within(self.patience, || condition(self))
     }
 
     fn wait_until(&mut self, mut condition: impl FnMut(&mut Self) -> bool) -> bool {
-        let end = Instant::now() + self.patience;
-        while !condition(self) {
-            if Instant::now() > end {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        true
+        comes_true_within(self.patience, || condition(self))
     }
 
     /// Is the process that was started still there?

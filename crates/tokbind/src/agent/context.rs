@@ -1,5 +1,7 @@
 //! What all connections of an agent have in common.
 
+use std::pin::{Pin, pin};
+
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,4 +21,19 @@ pub(super) struct Context {
     pub(super) drain: CancellationToken,
     /// Stop at once.
     pub(super) cut: CancellationToken,
+}
+
+impl Context {
+    /// Serves a client's connection to its end: once to be drained, it takes no new request, and when cut, it is over.
+    pub(super) async fn serve<C, E>(&self, connection: C, drain: fn(Pin<&mut C>)) -> Result<(), E>
+    where
+        C: Future<Output = Result<(), E>>,
+    {
+        let mut connection = pin!(connection);
+        tokio::select! {
+            served = connection.as_mut() => return served,
+            () = self.drain.cancelled() => drain(connection.as_mut()),
+        }
+        self.cut.run_until_cancelled(connection).await.unwrap_or(Ok(()))
+    }
 }

@@ -45,18 +45,7 @@ pub(super) async fn serve(context: Arc<Context>, tcp: TcpStream, client: Client)
         .max_buf_size(tunnel::MAX_HEAD)
         .serve_connection(TokioIo::new(tcp), service)
         .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = context.drain.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                served = connection.as_mut() => served,
-                () = context.cut.cancelled() => return,
-            }
-        }
-    };
-    if let Err(error) = served {
+    if let Err(error) = context.serve(connection, |connection| connection.graceful_shutdown()).await {
         tracing::debug!(%peer, error = causes(&error), "the client's connection ended");
     }
 }

@@ -102,18 +102,8 @@ async fn terminate(context: &Arc<Context>, stream: Plain, origin: Origin, client
             forward::answer_tunnelled(context, origin, client, request)
         }
     });
-    let mut connection = std::pin::pin!(server.serve_connection_with_upgrades(tls, service));
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = context.drain.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                served = connection.as_mut() => served,
-                () = context.cut.cancelled() => return,
-            }
-        }
-    };
-    if let Err(error) = served {
+    let connection = server.serve_connection_with_upgrades(tls, service);
+    if let Err(error) = context.serve(connection, |connection| connection.graceful_shutdown()).await {
         tracing::debug!(%origin, error = super::upstream::causes(&*error), "the client's connection ended");
     }
 }

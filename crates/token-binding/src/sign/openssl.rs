@@ -90,12 +90,8 @@ impl PrivateKey {
             (Secret::Ec(ec), PublicKey::EcdsaP256(point))
         } else {
             let rsa = key.rsa().map_err(|_| unfit)?;
-            let public = RsaPublicKey::new(&rsa.n().to_vec(), &rsa.e().to_vec()).map_err(|_| unfit)?;
-            let public = match key_parameters {
-                KeyParameters::RSA2048_PKCS1_5 => PublicKey::Rsa2048Pkcs1_5(public),
-                KeyParameters::RSA2048_PSS => PublicKey::Rsa2048Pss(public),
-                _ => return Err(unfit),
-            };
+            let public = RsaPublicKey::new(&rsa.n().to_vec(), &rsa.e().to_vec());
+            let public = public.and_then(|key| PublicKey::of_rsa(key_parameters, key)).map_err(|_| unfit)?;
             (Secret::Rsa(key), public)
         };
         Ok(Self { secret, public })

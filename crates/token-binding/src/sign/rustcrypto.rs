@@ -84,12 +84,8 @@ impl PrivateKey {
 
     fn from_rsa(key_parameters: KeyParameters, key: rsa::PrivateKey) -> Result<Self, Error> {
         let unfit = Error::PrivateKey { key_parameters };
-        let public = RsaPublicKey::new(&key.n_bytes(), &key.e_bytes()).map_err(|_| unfit)?;
-        let public = match key_parameters {
-            KeyParameters::RSA2048_PKCS1_5 => PublicKey::Rsa2048Pkcs1_5(public),
-            KeyParameters::RSA2048_PSS => PublicKey::Rsa2048Pss(public),
-            _ => return Err(unfit),
-        };
+        let public = RsaPublicKey::new(&key.n_bytes(), &key.e_bytes());
+        let public = public.and_then(|key| PublicKey::of_rsa(key_parameters, key)).map_err(|_| unfit)?;
         Ok(Self { secret: Secret::Rsa(Box::new(key)), public })
     }
 }
