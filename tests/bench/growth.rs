@@ -61,7 +61,7 @@ impl Pair {
     ) -> f64 {
         let without = per_request(&self.without, Protocol::Http1, None, &requests, cycles).await;
         let with = per_request(&self.with, Protocol::Http1, visitor, &requests, cycles).await;
-        with.median - without.median
+        with.all - without.all
     }
 }
 

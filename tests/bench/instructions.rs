@@ -3,7 +3,7 @@
 use tokbind::{Ekm, Request};
 
 use crate::Effort;
-use crate::callgrind::Counted;
+use crate::callgrind::{Counted, Cycle};
 use crate::requests::{browsers, lean, with_message};
 use crate::statistics::Spread;
 use crate::support::Visitor;
@@ -16,26 +16,33 @@ pub const GOAL_BOUND: f64 = 0.03;
 pub struct PerRequest {
     pub protocol: Protocol,
     /// httpd without the module.
-    pub without: Spread,
+    pub without: Instructions,
     /// The same, for a request that carries a Token Binding message.
-    pub without_for_message: Spread,
+    pub without_for_message: Instructions,
     /// With the module, for a client without Token Binding.
-    pub unbound: Spread,
+    pub unbound: Instructions,
     /// With the module, for a client with Token Binding.
-    pub bound: Spread,
+    pub bound: Instructions,
+}
+
+/// Medians over many requests.
+pub struct Instructions {
+    pub all: f64,
+    /// Those in the module, and in what it calls.
+    pub module: f64,
 }
 
 impl PerRequest {
     pub fn added_unbound(&self) -> f64 {
-        self.unbound.median - self.without.median
+        self.unbound.all - self.without.all
     }
 
     pub fn added_bound(&self) -> f64 {
-        self.bound.median - self.without_for_message.median
+        self.bound.all - self.without_for_message.all
     }
 
     pub fn added_part(&self) -> f64 {
-        self.added_bound() / self.without_for_message.median
+        self.added_bound() / self.without_for_message.all
     }
 }
 
@@ -69,7 +76,7 @@ pub async fn per_request(
     visitor: Option<&Visitor>,
     requests: impl Fn(&Ekm) -> Vec<Request>,
     cycles: usize,
-) -> Spread {
+) -> Instructions {
     let mut session = Session::open(&counted.server, protocol, visitor).await;
     let requests = requests(session.ekm());
     let mut send = async |times: usize| {
@@ -82,5 +89,8 @@ pub async fn per_request(
     send(3).await;
     let counts = send(cycles).await;
     assert_eq!(counts.len(), cycles * requests.len());
-    Spread::of(counts.into_iter().map(|count| count as f64).collect())
+    let median = |count: fn(&Cycle) -> u64| {
+        Spread::of(counts.iter().map(|cycle| count(cycle) as f64).collect()).median
+    };
+    Instructions { all: median(|cycle| cycle.all), module: median(|cycle| cycle.module) }
 }
