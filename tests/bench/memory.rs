@@ -1,7 +1,10 @@
 //! (e) Memory: of an idle connection, and of the parent process after graceful restarts.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
+use tempfile::TempDir;
 use tokbind::tls::Connector;
 
 use crate::Effort;
@@ -10,7 +13,7 @@ use crate::statistics::Spread;
 use crate::support::httpd::HOST;
 use crate::support::memory::written;
 use crate::support::session::{PROTOCOLS, Protocol, Session, session_options};
-use crate::support::{Httpd, Visitor};
+use crate::support::{Httpd, Visitor, setup};
 
 /// Bytes that the module may add to an idle connection.
 pub const GOAL: f64 = 1024.0;
@@ -18,33 +21,66 @@ pub const GOAL: f64 = 1024.0;
 /// Bytes per idle connection, after one request.
 pub struct PerConnection {
     pub protocol: Protocol,
-    pub without: Spread,
+    /// Of the heap that are in use: allocated and not freed.
+    pub in_use: Bytes,
+    /// That the process has written to: pools too, and what falls between the heap's blocks.
+    pub written: Bytes,
+}
+
+/// Medians over several servers.
+pub struct Bytes {
+    pub without: f64,
     /// Without the module, too, but with a request that carries a message.
-    pub without_for_message: Spread,
-    pub unbound: Spread,
-    pub bound: Spread,
+    without_for_message: f64,
+    unbound: f64,
+    bound: f64,
+}
+
+impl Bytes {
+    fn of(measured: [Vec<f64>; 4]) -> Self {
+        let [without, without_for_message, unbound, bound] = measured.map(|values| Spread::of(values).median);
+        Self { without, without_for_message, unbound, bound }
+    }
+
+    pub fn added_unbound(&self) -> f64 {
+        self.unbound - self.without
+    }
+
+    pub fn added_bound(&self) -> f64 {
+        self.bound - self.without_for_message
+    }
 }
 
 pub async fn per_connection(effort: &Effort) -> Vec<PerConnection> {
     let visitor = Visitor::new();
+    let heap = Heap::new();
     let mut results = Vec::new();
     for protocol in PROTOCOLS {
-        let mut measured: [Vec<f64>; 4] = Default::default();
+        let mut in_use: [Vec<f64>; 4] = Default::default();
+        let mut written: [Vec<f64>; 4] = Default::default();
         for _ in 0..effort.repetitions {
             let variants = [(false, None), (false, Some(&visitor)), (true, None), (true, Some(&visitor))];
-            for (measured, (with_module, visitor)) in measured.iter_mut().zip(variants) {
-                measured.push(of_one(with_module, protocol, visitor, effort.connections).await);
+            for (kind, (with_module, visitor)) in variants.into_iter().enumerate() {
+                let bytes = of_one(&heap, with_module, protocol, visitor, effort.connections).await;
+                in_use[kind].push(bytes.0);
+                written[kind].push(bytes.1);
             }
         }
-        let [without, without_for_message, unbound, bound] = measured.map(Spread::of);
-        results.push(PerConnection { protocol, without, without_for_message, unbound, bound });
+        results.push(PerConnection { protocol, in_use: Bytes::of(in_use), written: Bytes::of(written) });
     }
     results
 }
 
-/// On a server of its own: the difference between some connections and many.
-async fn of_one(with_module: bool, protocol: Protocol, visitor: Option<&Visitor>, number: usize) -> f64 {
+/// On a server of its own, the difference between some connections and many: bytes in use, and bytes written to.
+async fn of_one(
+    heap: &Heap,
+    with_module: bool,
+    protocol: Protocol,
+    visitor: Option<&Visitor>,
+    number: usize,
+) -> (f64, f64) {
     let mut setup = lean(with_module);
+    setup.environment = heap.environment();
     setup.global += "AsyncRequestWorkerFactor 1000\nH2MaxWorkerIdleSeconds 600\n";
     let mut server = setup.start();
     // An HTTP/2 connection takes a while to let go of its thread, and so httpd says that it has none left.
@@ -52,10 +88,47 @@ async fn of_one(with_module: bool, protocol: Protocol, visitor: Option<&Visitor>
     let mut connections = Vec::new();
     let first = number / 4;
     open(&server, protocol, visitor, first, &mut connections).await;
-    let before = written(serving(&server));
+    let measure = || {
+        let process = serving(&server);
+        (heap.in_use(process), written(process) as f64 * 1024.0)
+    };
+    let before = measure();
     open(&server, protocol, visitor, number, &mut connections).await;
-    let after = written(serving(&server));
-    (after as f64 - before as f64) * 1024.0 / number as f64
+    let after = measure();
+    ((after.0 - before.0) / number as f64, (after.1 - before.1) / number as f64)
+}
+
+/// What counts the heap of a server: preloaded, and compiled for that first.
+struct Heap {
+    counts: TempDir,
+    library: PathBuf,
+}
+
+impl Heap {
+    fn new() -> Self {
+        let counts = tempfile::Builder::new().prefix("tb-heap-").tempdir().unwrap();
+        let library = counts.path().join("heap.so");
+        let compiled = Command::new("cc")
+            .args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"])
+            .arg(&library)
+            .arg(setup::root().join("tests/bench/heap.c"))
+            .status()
+            .unwrap();
+        assert!(compiled.success());
+        Self { counts, library }
+    }
+
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("LD_PRELOAD", self.library.to_str().unwrap().to_owned()),
+            ("HEAP_COUNTS", self.counts.path().to_str().unwrap().to_owned()),
+        ]
+    }
+
+    fn in_use(&self, process: u32) -> f64 {
+        let count = fs::read(self.counts.path().join(process.to_string())).unwrap();
+        i64::from_ne_bytes(count.try_into().unwrap()) as f64
+    }
 }
 
 async fn open<'v>(

@@ -221,17 +221,18 @@ pub fn memory(connections: &[PerConnection], restarts: &Restarts, plots: &Path) 
     let mut bars = Vec::new();
     for one in connections {
         let name = protocol(one.protocol);
-        let added = [(&one.unbound, &one.without), (&one.bound, &one.without_for_message)]
-            .map(|(with, without)| with.median - without.median);
-        let [unbound, bound] = added.map(grouped);
-        writeln!(table, "| {name} | {} | {unbound} | {bound} |", grouped(one.without.median)).unwrap();
-        for (kind, value) in added.into_iter().enumerate() {
+        for (what, bytes) in [("in use on the heap", &one.in_use), ("written to, in all", &one.written)] {
+            let added = [bytes.added_unbound(), bytes.added_bound()].map(grouped);
+            writeln!(table, "| {name}, {what} | {} | {} |", grouped(bytes.without), added.join(" | "))
+                .unwrap();
+        }
+        for (kind, value) in [one.in_use.added_unbound(), one.in_use.added_bound()].into_iter().enumerate() {
             let label = format!("{name}, {}", ["without", "with"][kind]);
             bars.push(Bar { label, value, range: None, shown: grouped(value), kind });
         }
     }
     Bars {
-        title: "Bytes that the module adds to an idle connection",
+        title: "Bytes of the heap that the module adds to an idle connection",
         kinds: &KINDS,
         goal: (memory::GOAL, "goal: 1,024"),
         largest: 1400.0,
