@@ -37,6 +37,7 @@ const FUNCTIONS: &[&str] = &[
     "apr_shm_baseaddr_get",
     "apr_shm_create",
     "apr_table_addn",
+    "apr_table_clear",
     "apr_table_get",
     "apr_table_setn",
     "apr_table_unset",

@@ -79,16 +79,24 @@ impl<'t> Table<'t> {
                 name = Some(entry.name());
             }
         }
-        // Most requests have none, or one.
-        while let Some(reserved) = name {
-            self.remove(reserved);
-            name = if found == 1 { None } else { self.first_reserved() };
+        match name {
+            None => {}
+            // Most requests have one at most.
+            Some(name) if found == 1 => self.remove(name),
+            Some(_) => self.retain(|entry| reserved(entry.name().to_bytes()).is_none()),
         }
         taken
     }
 
-    fn first_reserved(self) -> Option<&'t CStr> {
-        self.entries().map(Entry::name).find(|name| reserved(name.to_bytes()).is_some())
+    /// Removes the other entries. One by one that would take, of a client that sends thousands, the square of the time.
+    fn retain(self, stays: impl Fn(Entry<'t>) -> bool) {
+        let kept: Vec<(&CStr, &CStr)> =
+            self.entries().filter(|entry| stays(*entry)).map(|entry| (entry.name(), entry.value())).collect();
+        // SAFETY: the table is alive (from_raw); no iterator over it is left.
+        unsafe { ffi::apr_table_clear(self.raw) };
+        for (name, value) in kept {
+            self.add(name, value);
+        }
     }
 
     /// Is there nothing in it?

@@ -15,6 +15,7 @@ mod command;
 mod configuration;
 mod cookies;
 mod documentation;
+mod extremes;
 mod faults;
 mod federation;
 mod http2;
