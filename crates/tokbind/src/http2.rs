@@ -94,7 +94,8 @@ impl Http2 {
             }
         }
         let main = async { receive(response.await?).await };
-        let (mut response, pushed) = tokio::try_join!(main, receive_pushed(pushes))?;
+        // The response first, each time: when its end comes, h2 wakes whoever waits for it, and nobody who waits for pushes.
+        let (mut response, pushed) = tokio::try_join!(biased; main, receive_pushed(pushes))?;
         response.pushed = pushed;
         Ok(response)
     }

@@ -182,3 +182,28 @@ async fn ends_with_the_last_clone() {
     drop(clone);
     served.await.unwrap();
 }
+
+/// The last frame of a response may come while another thread looks at its parts: none is waited for in vain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn no_response_is_missed() {
+    let server = serve().await;
+    let (client, served) = connect(&server, false).await;
+    tokio::spawn(drive(served, |(_, mut respond)| {
+        tokio::spawn(async move {
+            let mut stream = respond.send_response(http::Response::new(()), false).unwrap();
+            tokio::task::yield_now().await;
+            stream.send_data(Bytes::from_static(b"page"), true).unwrap();
+        });
+    }));
+    let requests = (0..64).map(|_| {
+        let client = client.clone();
+        async move {
+            for _ in 0..1000 {
+                client.exchange(&Request::get("localhost", "/")).await.unwrap();
+            }
+        }
+    });
+    let mut requests: tokio::task::JoinSet<()> = requests.collect();
+    let all = async { while requests.join_next().await.transpose().unwrap().is_some() {} };
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("a response was missed");
+}
