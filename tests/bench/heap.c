@@ -30,6 +30,12 @@ static void count(void *block, int sign)
     }
 }
 
+static void *counted(void *block)
+{
+    count(block, 1);
+    return block;
+}
+
 /* A process begins, with what its parent had in use. */
 static void open_file(void)
 {
@@ -63,16 +69,12 @@ __attribute__((constructor)) static void begin(void)
 
 void *malloc(size_t size)
 {
-    void *block = __libc_malloc(size);
-    count(block, 1);
-    return block;
+    return counted(__libc_malloc(size));
 }
 
 void *calloc(size_t number, size_t size)
 {
-    void *block = __libc_calloc(number, size);
-    count(block, 1);
-    return block;
+    return counted(__libc_calloc(number, size));
 }
 
 void *realloc(void *old, size_t size)
@@ -80,8 +82,7 @@ void *realloc(void *old, size_t size)
     void *block;
 
     count(old, -1);
-    block = __libc_realloc(old, size);
-    count(block, 1);
+    block = counted(__libc_realloc(old, size));
     if (!block && size) {
         count(old, 1);
     }
@@ -90,9 +91,7 @@ void *realloc(void *old, size_t size)
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
-    void *block = __libc_memalign(alignment, size);
-    count(block, 1);
-    return block;
+    return counted(__libc_memalign(alignment, size));
 }
 
 int posix_memalign(void **place, size_t alignment, size_t size)
