@@ -12,19 +12,21 @@ const FUNCTIONS: &[&str] = &[
     "ap_find_linked_module",
     "ap_get_brigade",
     "ap_get_module_config",
+    "ap_hook_check_access",
     "ap_hook_check_config",
     "ap_hook_expr_lookup",
-    "ap_hook_header_parser",
     "ap_hook_insert_error_filter",
     "ap_hook_insert_filter",
     "ap_hook_optional_fn_retrieve",
     "ap_hook_post_config",
+    "ap_hook_post_perdir_config",
     "ap_hook_post_read_request",
     "ap_hook_process_connection",
     "ap_pass_brigade",
     "ap_register_auth_provider",
     "ap_register_input_filter",
     "ap_register_output_filter",
+    "ap_remove_input_filter",
     "ap_remove_output_filter",
     "ap_rwrite",
     "ap_set_module_config",
@@ -38,6 +40,7 @@ const FUNCTIONS: &[&str] = &[
     "apr_shm_create",
     "apr_table_addn",
     "apr_table_clear",
+    "apr_table_overlay",
     "apr_table_get",
     "apr_table_setn",
     "apr_table_unset",
@@ -68,6 +71,7 @@ const CONSTANTS: &[&str] = &[
     "APR_EGENERAL_",
     "APR_HOOK_.*",
     "HTTP_(BAD_REQUEST|INTERNAL_SERVER_ERROR)",
+    "M_TRACE",
     "MODULE_MAGIC_.*",
     "OR_AUTHCFG",
     "RSRC_CONF",
@@ -195,8 +199,8 @@ fn bindings(includes: &[PathBuf]) -> Result<(), String> {
         .clang_args(includes.iter().map(|directory| format!("-I{}", directory.display())))
         .clang_args(["-DLINUX", "-D_REENTRANT", "-D_GNU_SOURCE"])
         // The types of libssl are openssl-sys's, so that one `SSL` means one thing in the whole crate.
-        .blocklist_type("SSL|SSL_CTX|ssl_st|ssl_ctx_st")
-        .raw_line("use openssl_sys::SSL;")
+        .blocklist_type("SSL|SSL_CTX|X509|ssl_st|ssl_ctx_st|x509_st")
+        .raw_line("use openssl_sys::{SSL, X509};")
         .prepend_enum_name(false)
         .layout_tests(false)
         .generate_comments(false)

@@ -36,17 +36,27 @@ int tb_request_logs(const request_rec *request, int level)
 }
 
 static APR_OPTIONAL_FN_TYPE(ssl_is_https) *is_https;
+static APR_OPTIONAL_FN_TYPE(ssl_var_lookup) *ssl_lookup;
 static APR_OPTIONAL_FN_TYPE(http2_var_lookup) *lookup;
 
 void tb_retrieve_optional_functions(void)
 {
     is_https = APR_RETRIEVE_OPTIONAL_FN(ssl_is_https);
+    ssl_lookup = APR_RETRIEVE_OPTIONAL_FN(ssl_var_lookup);
     lookup = APR_RETRIEVE_OPTIONAL_FN(http2_var_lookup);
 }
 
 int tb_ssl_is_https(conn_rec *connection)
 {
     return is_https != NULL && is_https(connection);
+}
+
+const char *tb_ssl_variable(conn_rec *connection, const char *name)
+{
+    if (ssl_lookup == NULL) {
+        return NULL;
+    }
+    return ssl_lookup(connection->pool, connection->base_server, connection, NULL, (char *)name);
 }
 
 const char *tb_http2_variable(request_rec *request, const char *name)
@@ -79,4 +89,15 @@ int tb_ssl_secure_renegotiation(SSL *ssl)
 int64_t tb_ssl_total_renegotiations(SSL *ssl)
 {
     return SSL_total_renegotiations(ssl);
+}
+
+X509 *tb_ssl_peer_certificate(const SSL *ssl)
+{
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+    return SSL_get0_peer_certificate(ssl);
+#else
+    X509 *certificate = SSL_get_peer_certificate(ssl);
+    X509_free(certificate);
+    return certificate;
+#endif
 }

@@ -19,6 +19,8 @@ int tb_request_logs(const request_rec *request, int level);
 void tb_retrieve_optional_functions(void);
 /* mod_ssl's ssl_is_https(): non-zero while the connection has an SSL object; 0 where mod_ssl is not loaded. */
 int tb_ssl_is_https(conn_rec *connection);
+/* mod_ssl's ssl_var_lookup() of a connection: NULL where mod_ssl is not loaded. `name` is only read. */
+const char *tb_ssl_variable(conn_rec *connection, const char *name);
 /* mod_http2's http2_var_lookup(): "" or NULL where it has no answer; NULL where mod_http2 is not loaded. */
 const char *tb_http2_variable(request_rec *request, const char *name);
 
@@ -28,5 +30,7 @@ int tb_ssl_extended_master_secret(SSL *ssl);
 int tb_ssl_forbids_extended_master_secret(SSL *ssl);
 int tb_ssl_secure_renegotiation(SSL *ssl);
 int64_t tb_ssl_total_renegotiations(SSL *ssl);
+/* The peer's certificate, or NULL. Not the caller's: it lives as long as the session. */
+X509 *tb_ssl_peer_certificate(const SSL *ssl);
 
 #endif

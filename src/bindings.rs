@@ -1,5 +1,7 @@
 //! A request's Token Bindings, and who says so.
 
+use std::ffi::{CStr, CString};
+
 use token_binding::{VerifiedBindings, VerifiedId};
 use zeroize::Zeroizing;
 
@@ -11,15 +13,52 @@ pub(crate) enum TokenBindings {
     /// The client proved it on this connection.
     Proved(Binding),
     /// A trusted proxy says that the client proved it on its connection with the proxy.
-    Forwarded(VerifiedBindings),
+    Forwarded(Box<Texted>),
+}
+
+/// Verified bindings, and their texts as C has them: made once, and handed to httpd's tables with each request.
+#[derive(Debug)]
+pub(crate) struct Texted {
+    pub(crate) verified: VerifiedBindings,
+    pub(crate) texts: Texts,
+}
+
+/// The values of the variables.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    pub(crate) provided: Box<CStr>,
+    pub(crate) referred: Option<Box<CStr>>,
+    pub(crate) others: Option<Box<CStr>>,
+}
+
+impl Texted {
+    pub(crate) fn new(verified: VerifiedBindings) -> Self {
+        // base64url, commas and dots: there is no NUL to cut a text at.
+        let text = |text: &str| CString::new(text).unwrap_or_default().into_boxed_c_str();
+        let texts = Texts {
+            provided: text(verified.provided().base64url()),
+            referred: verified.referred().map(|id| text(id.base64url())),
+            others: verified.others_header_value().map(text),
+        };
+        Self { verified, texts }
+    }
 }
 
 impl TokenBindings {
-    fn verified(&self) -> &VerifiedBindings {
+    fn texted(&self) -> &Texted {
         match self {
-            Self::Proved(binding) => binding.verified(),
-            Self::Forwarded(verified) => verified,
+            Self::Proved(binding) => binding.texted(),
+            Self::Forwarded(texted) => texted,
         }
+    }
+
+    fn verified(&self) -> &VerifiedBindings {
+        &self.texted().verified
+    }
+
+    /// The values of the variables that tell of the bindings.
+    pub(crate) fn texts(&self) -> &Texts {
+        &self.texted().texts
     }
 
     /// The key that the client uses with this server.

@@ -7,10 +7,11 @@
 use std::sync::{Arc, Mutex};
 
 use token_binding::header::context_value;
-use token_binding::{Ekm, Negotiated, VerifiedBindings, verify_header};
+use token_binding::{Ekm, Negotiated, verify_header};
 
 use zeroize::Zeroizing;
 
+use crate::bindings::Texted;
 use crate::headers::is_list;
 use crate::outcome::{Fault, Refusal};
 
@@ -77,6 +78,10 @@ impl Handshake {
         }
     }
 
+    pub(crate) fn is_not_offered(&self) -> bool {
+        matches!(self, Self::NotOffered)
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         matches!(self, Self::Open { .. })
     }
@@ -104,7 +109,7 @@ pub(crate) struct Channel {
 #[derive(Debug)]
 struct Verified {
     header: Box<[u8]>,
-    bindings: VerifiedBindings,
+    bindings: Texted,
 }
 
 impl Channel {
@@ -127,7 +132,7 @@ impl Channel {
         }
         let bindings =
             verify_header(header, self.negotiated.key_parameters, &self.ekm).map_err(Refusal::Message)?;
-        let fresh = Arc::new(Verified { header: header.into(), bindings });
+        let fresh = Arc::new(Verified { header: header.into(), bindings: Texted::new(bindings) });
         // The oldest comes to the front, where it is replaced.
         verified.rotate_right(1);
         let [front, ..] = &mut *verified;
@@ -145,7 +150,7 @@ pub(crate) struct Binding {
 }
 
 impl Binding {
-    pub(crate) fn verified(&self) -> &VerifiedBindings {
+    pub(crate) fn texted(&self) -> &Texted {
         &self.verified.bindings
     }
 
@@ -224,7 +229,10 @@ mod tests {
         assert_eq!(remembered(&channel), REMEMBERED_MESSAGES);
         let (again, _) = channel.verify(values[0].as_bytes()).unwrap();
         assert!(!Arc::ptr_eq(&first.verified, &again.verified));
-        assert_eq!(first.verified().provided().base64url(), again.verified().provided().base64url());
+        assert_eq!(
+            first.texted().verified.provided().base64url(),
+            again.texted().verified.provided().base64url()
+        );
     }
 
     #[test]
@@ -278,7 +286,7 @@ mod tests {
         let after = handshake.open(1, || Ok(ekm(2))).unwrap().unwrap();
         assert!(after.verify(binding.verified.header.as_ref()).is_err());
         assert!(after.verify(header(&ekm(2)).as_bytes()).is_ok());
-        assert_eq!(binding.verified().provided().key_parameters(), KeyParameters::ECDSAP256);
+        assert_eq!(binding.texted().verified.provided().key_parameters(), KeyParameters::ECDSAP256);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use token_binding::{KeyParameters, ProtocolVersion};
 
 use crate::cookies::settings::CookieSettings;
 use crate::peers::TrustedProxies;
-use crate::policy::Variable;
+use crate::variable::{PassVar, PerVariable, Variable};
 
 /// The settings of a server or virtual host.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -32,46 +32,7 @@ pub(crate) struct DirectoryConfig {
 }
 
 /// The names of the environment variables, where they were written.
-#[derive(Debug, Default, Clone, PartialEq)]
-pub(crate) struct EnvNames {
-    pub(crate) provided: Option<CString>,
-    pub(crate) referred: Option<CString>,
-    pub(crate) other: Option<CString>,
-    pub(crate) context: Option<CString>,
-}
-
-/// The variables that `TokenBindingPassVar` passes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PassVar {
-    pub(crate) provided: bool,
-    pub(crate) referred: bool,
-    pub(crate) other: bool,
-    pub(crate) context: bool,
-}
-
-impl PassVar {
-    pub(crate) const NONE: Self = Self { provided: false, referred: false, other: false, context: false };
-    pub(crate) const DEFAULT: Self = Self { provided: true, referred: true, other: true, context: false };
-
-    pub(crate) fn includes(self, variable: Variable) -> bool {
-        match variable {
-            Variable::Provided => self.provided,
-            Variable::Referred => self.referred,
-            Variable::Other => self.other,
-            Variable::Context => self.context,
-        }
-    }
-
-    pub(crate) fn with(mut self, variable: Variable) -> Self {
-        match variable {
-            Variable::Provided => self.provided = true,
-            Variable::Referred => self.referred = true,
-            Variable::Other => self.other = true,
-            Variable::Context => self.context = true,
-        }
-        self
-    }
-}
+pub(crate) type EnvNames = PerVariable<Option<CString>>;
 
 impl ServerConfig {
     /// The settings of `inner` (a virtual host), and where it is silent, those of `outer` (the main server).
@@ -93,7 +54,7 @@ impl ServerConfig {
             min_version: min_version.or(outer.min_version),
             strict: strict.or(outer.strict),
             pass_headers: pass_headers.or(outer.pass_headers),
-            env_names: EnvNames::merge(&outer.env_names, env_names),
+            env_names: merge_names(&outer.env_names, &env_names),
             trusted_proxies: trusted_proxies.or_else(|| outer.trusted_proxies.clone()),
             directory: DirectoryConfig::merge(&outer.directory, &directory),
             cookies: CookieSettings::merge(&outer.cookies, cookies),
@@ -119,7 +80,10 @@ impl ServerConfig {
 
     /// What is passed on in a directory; `None` while the directory is not known.
     pub(crate) fn pass(&self, directory: Option<&DirectoryConfig>) -> PassVar {
-        directory.and_then(|directory| directory.pass).or(self.directory.pass).unwrap_or(PassVar::DEFAULT)
+        directory
+            .and_then(|directory| directory.pass)
+            .or(self.directory.pass)
+            .unwrap_or_else(PassVar::where_nobody_said)
     }
 
     /// Do redirects from a directory ask for a referred binding?
@@ -140,7 +104,7 @@ impl ServerConfig {
     }
 
     pub(crate) fn env_name(&self, variable: Variable) -> &CStr {
-        self.env_names.get(variable).unwrap_or_else(|| variable.header_name())
+        self.env_names.get(variable).as_deref().unwrap_or_else(|| variable.header_name())
     }
 
     /// What no single directive can see: two variables under one name, of which one would overwrite the other.
@@ -148,10 +112,13 @@ impl ServerConfig {
         for (position, first) in Variable::ALL.into_iter().enumerate() {
             for second in Variable::ALL.into_iter().skip(position + 1) {
                 if same_variable(self.env_name(first), self.env_name(second)) {
+                    let named_by = |variable: Variable| {
+                        variable.env_directive().unwrap_or("the fingerprint of client certificates")
+                    };
                     return Err(format!(
                         "{} and {}: both name the environment variable \"{}\"; give each its own name",
-                        first.env_directive(),
-                        second.env_directive(),
+                        named_by(first),
+                        named_by(second),
                         self.env_name(first).to_string_lossy()
                     ));
                 }
@@ -169,35 +136,8 @@ impl DirectoryConfig {
     }
 }
 
-impl EnvNames {
-    fn merge(outer: &Self, inner: Self) -> Self {
-        let Self { provided, referred, other, context } = inner;
-        Self {
-            provided: provided.or_else(|| outer.provided.clone()),
-            referred: referred.or_else(|| outer.referred.clone()),
-            other: other.or_else(|| outer.other.clone()),
-            context: context.or_else(|| outer.context.clone()),
-        }
-    }
-
-    fn get(&self, variable: Variable) -> Option<&CStr> {
-        match variable {
-            Variable::Provided => self.provided.as_deref(),
-            Variable::Referred => self.referred.as_deref(),
-            Variable::Other => self.other.as_deref(),
-            Variable::Context => self.context.as_deref(),
-        }
-    }
-
-    pub(crate) fn set(&mut self, variable: Variable, name: CString) {
-        let field = match variable {
-            Variable::Provided => &mut self.provided,
-            Variable::Referred => &mut self.referred,
-            Variable::Other => &mut self.other,
-            Variable::Context => &mut self.context,
-        };
-        *field = Some(name);
-    }
+fn merge_names(outer: &EnvNames, inner: &EnvNames) -> EnvNames {
+    PerVariable::each(|variable| inner.get(variable).as_ref().or(outer.get(variable).as_ref()).cloned())
 }
 
 /// Do the two names end up as one in a CGI program's environment? httpd's tables ignore case, and in an environment
@@ -221,18 +161,13 @@ mod tests {
             min_version: Some(ProtocolVersion::V1_0),
             strict: Some(false),
             pass_headers: Some(false),
-            env_names: EnvNames {
-                provided: Some(c"P".into()),
-                referred: Some(c"R".into()),
-                other: Some(c"O".into()),
-                context: Some(c"C".into()),
-            },
+            env_names: PerVariable::each(|variable| CString::new(variable.word()).ok()),
             trusted_proxies: Some(["10.0.0.0/8".parse().unwrap()].into_iter().collect()),
             directory: DirectoryConfig {
-                pass: Some(PassVar::NONE.with(Variable::Context)),
+                pass: Some(PassVar::none().with(Variable::Context)),
                 include_referred: Some(true),
             },
-            cookies: CookieSettings { encrypt: Some(true), ..CookieSettings::default() },
+            cookies: CookieSettings { encrypt: Some(false), ..CookieSettings::default() },
         }
     }
 
@@ -245,10 +180,7 @@ mod tests {
             [KeyParameters::ECDSAP256, KeyParameters::RSA2048_PSS, KeyParameters::RSA2048_PKCS1_5]
         );
         assert_eq!(config.min_version().to_string(), "0.13");
-        assert_eq!(
-            config.pass(None),
-            PassVar { provided: true, referred: true, other: true, context: false }
-        );
+        assert_eq!(config.pass(None), PassVar::where_nobody_said());
         assert!(!config.include_referred(None) && config.trusted_proxies().is_none());
         assert_eq!(config.env_name(Variable::Provided), c"Sec-Provided-Token-Binding-ID");
         assert_eq!(config.env_name(Variable::Context), c"Sec-Token-Binding-Context");
@@ -264,27 +196,28 @@ mod tests {
             key_parameters: Some(vec![KeyParameters::ECDSAP256]),
             trusted_proxies: Some(TrustedProxies::default()),
             directory: DirectoryConfig {
-                pass: Some(PassVar::NONE.with(Variable::Referred)),
+                pass: Some(PassVar::none().with(Variable::Referred)),
                 include_referred: None,
             },
             ..ServerConfig::default()
         };
         let merged = ServerConfig::merge(&written(), &inner);
         assert_eq!(merged.key_parameters(), [KeyParameters::ECDSAP256]);
-        assert_eq!(merged.pass(None), PassVar::NONE.with(Variable::Referred));
+        assert_eq!(merged.pass(None), PassVar::none().with(Variable::Referred));
         assert!(!merged.enabled() && merged.include_referred(None));
         assert_eq!(merged.trusted_proxies(), None, "an empty list replaces the outer one");
     }
 
     #[test]
     fn a_deeper_directory_wins_and_silence_inherits() {
-        let outer = DirectoryConfig { pass: Some(PassVar::NONE), include_referred: Some(true) };
-        let inner = DirectoryConfig { pass: Some(PassVar::DEFAULT), include_referred: Some(false) };
+        let outer = DirectoryConfig { pass: Some(PassVar::none()), include_referred: Some(true) };
+        let inner =
+            DirectoryConfig { pass: Some(PassVar::where_nobody_said()), include_referred: Some(false) };
         assert_eq!(DirectoryConfig::merge(&outer, &inner), inner);
         assert_eq!(DirectoryConfig::merge(&outer, &DirectoryConfig::default()), outer);
         let server = ServerConfig { directory: outer, ..ServerConfig::default() };
-        assert_eq!(server.pass(Some(&inner)), PassVar::DEFAULT);
-        assert_eq!(server.pass(Some(&DirectoryConfig::default())), PassVar::NONE);
+        assert_eq!(server.pass(Some(&inner)), PassVar::where_nobody_said());
+        assert_eq!(server.pass(Some(&DirectoryConfig::default())), PassVar::none());
         assert!(!server.include_referred(Some(&inner)));
         assert!(server.include_referred(Some(&DirectoryConfig::default())));
     }
@@ -292,11 +225,14 @@ mod tests {
     #[test]
     fn two_variables_under_one_name_are_refused() {
         let mut config = ServerConfig::default();
-        config.env_names.set(Variable::Provided, c"TB_ID".into());
-        config.env_names.set(Variable::Other, c"tb-id".into());
+        config.env_names.set(Variable::Provided, Some(c"TB_ID".into()));
+        config.env_names.set(Variable::Other, Some(c"tb-id".into()));
         let message = config.check().unwrap_err();
         assert!(message.contains("TokenBindingProvidedEnvVar and TokenBindingOtherEnvVar"), "{message}");
-        config.env_names.set(Variable::Other, c"TB_OTHER".into());
+        config.env_names.set(Variable::Other, Some(c"TB_SSL_Client_Cert_Fingerprint".into()));
+        let message = config.check().unwrap_err();
+        assert!(message.contains("TokenBindingOtherEnvVar and the fingerprint of client"), "{message}");
+        config.env_names.set(Variable::Other, Some(c"TB_OTHER".into()));
         assert_eq!(config.check(), Ok(()));
     }
 }

@@ -2,6 +2,7 @@
 //! each is one atomic number, and nobody waits for anybody.
 
 use std::fmt::Write as _;
+use std::hash::Hasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::outcome::Refusal;
@@ -107,7 +108,51 @@ impl Count {
     }
 }
 
-/// All counters. Zeroed memory is a valid value.
+/// What the server's processes share. Zeroed memory is a valid value.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Shared {
+    pub(crate) counters: Counters,
+    /// Cookies that were warned of.
+    pub(crate) warned: Names,
+}
+
+/// A set of names that some are put into, and the rest forgotten. Lock-free.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Names([AtomicU64; 64]);
+
+impl Default for Names {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; 64])
+    }
+}
+
+impl Names {
+    /// Puts the name in. Whether it is new; a set that is full takes no more, and says that nothing is new.
+    pub(crate) fn add(&self, name: &[u8]) -> bool {
+        let mut hasher = std::hash::DefaultHasher::new();
+        hasher.write(name);
+        // Zero stands for a free place.
+        let hash = hasher.finish().max(1);
+        for place in &self.0 {
+            match place.compare_exchange(0, hash, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(there) if there == hash => return false,
+                Err(_) => {}
+            }
+        }
+        false
+    }
+
+    pub(crate) fn clear(&self) {
+        for place in &self.0 {
+            place.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// All counters.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Counters([AtomicU64; Count::ALL.len()]);
@@ -147,6 +192,16 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_new_once() {
+        let names = Names::default();
+        assert!(names.add(b"sid") && !names.add(b"sid") && names.add(b"tid"));
+        names.clear();
+        assert!(names.add(b"sid"));
+        let new = (0..100).filter(|number: &u32| names.add(&number.to_be_bytes())).count();
+        assert_eq!(new, 63, "a full set takes no more");
+    }
 
     #[test]
     fn each_is_counted_and_shown_for_itself() {

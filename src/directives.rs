@@ -5,10 +5,11 @@ use std::ffi::{CStr, CString};
 
 use token_binding::{KeyParameters, ProtocolVersion};
 
-use crate::config::{DirectoryConfig, PassVar, ServerConfig};
+use crate::config::{DirectoryConfig, ServerConfig};
+use crate::cookies::realm::Realm;
 use crate::cookies::settings::CookiePolicy;
 use crate::peers::TrustedProxies;
-use crate::policy::Variable;
+use crate::variable::{PassVar, Variable};
 
 /// Where a directive may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub(crate) enum Section<'a> {
     Directory(&'a mut DirectoryConfig),
 }
 
-pub(crate) const DIRECTIVES: [Directive; 16] = [
+pub(crate) const DIRECTIVES: [Directive; 17] = [
     Directive {
         name: c"TokenBindingEnabled",
         place: Place::Server,
@@ -69,7 +70,7 @@ pub(crate) const DIRECTIVES: [Directive; 16] = [
     Directive {
         name: c"TokenBindingPassVar",
         place: Place::ServerAndDirectory,
-        help: c"what is passed on: none, or some of provided referred other context (default: provided referred other)",
+        help: c"what is passed on: none, or some of provided referred other context certificate (default: all but context)",
         set: Setter::Directory(|config, words| pass_var(&mut config.pass, words)),
     },
     Directive {
@@ -129,7 +130,7 @@ pub(crate) const DIRECTIVES: [Directive; 16] = [
     Directive {
         name: c"TokenBindingCookieEncrypt",
         place: Place::Server,
-        help: c"On or Off: encrypt the values of bound cookies, too (default Off)",
+        help: c"On or Off: encrypt the values of bound cookies, too; Off makes them shorter (default On)",
         set: Setter::Server(|config, words| set(&mut config.cookies.encrypt, on_or_off(words))),
     },
     Directive {
@@ -137,6 +138,12 @@ pub(crate) const DIRECTIVES: [Directive; 16] = [
         place: Place::Server,
         help: c"optional or required: may clients without Token Binding have the bound cookies, unbound (default optional)",
         set: Setter::Server(|config, words| set(&mut config.cookies.policy, cookie_policy(words))),
+    },
+    Directive {
+        name: c"TokenBindingCookieRealm",
+        place: Place::Server,
+        help: c"a name: virtual hosts of one realm and secret share their bound cookies (default: the ServerName without port)",
+        set: Setter::Server(|config, words| set(&mut config.cookies.realm, Realm::parse(words))),
     },
 ];
 
@@ -148,7 +155,7 @@ impl Directive {
             (Setter::Directory(set), Section::Server(config)) => set(&mut config.directory, words),
             (Setter::Directory(set), Section::Directory(config)) => set(config, words),
             (Setter::EnvName(variable), Section::Server(config)) => {
-                env_name(words).map(|name| config.env_names.set(*variable, name))
+                env_name(words).map(|name| config.env_names.set(*variable, Some(name)))
             }
             (Setter::Server(_) | Setter::EnvName(_), Section::Directory(_)) => {
                 Err("is allowed in the server and in virtual hosts only".into())
@@ -217,7 +224,7 @@ fn min_version(words: &[&str]) -> Result<ProtocolVersion, String> {
 
 /// Repeated lines of one section add up, as they did in the C module.
 fn pass_var(field: &mut Option<PassVar>, words: &[&str]) -> Result<(), String> {
-    const ALLOWED: &str = "none, or one or more of provided, referred, other, context";
+    const ALLOWED: &str = "none, or one or more of provided, referred, other, context, certificate";
     let none = |word: &&&str| word.eq_ignore_ascii_case("none");
     if words.is_empty() {
         return Err(format!("takes a value: {ALLOWED}"));
@@ -226,10 +233,10 @@ fn pass_var(field: &mut Option<PassVar>, words: &[&str]) -> Result<(), String> {
         if words.len() > 1 {
             return Err(format!("\"none\" can't be combined with other values; allowed: {ALLOWED}"));
         }
-        *field = Some(PassVar::NONE);
+        *field = Some(PassVar::none());
         return Ok(());
     }
-    let mut pass = field.unwrap_or(PassVar::NONE);
+    let mut pass = field.unwrap_or(PassVar::none());
     for word in words {
         let variable = Variable::ALL
             .into_iter()

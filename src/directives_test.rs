@@ -59,9 +59,10 @@ fn pass_var_adds_up_within_a_section() {
     for words in [&["provided"][..], &["context", "Referred"]] {
         directive(c"TokenBindingPassVar").apply(Section::Server(&mut config), words).unwrap();
     }
-    let expected = PassVar { provided: true, referred: true, other: false, context: true };
+    let named = [Variable::Provided, Variable::Context, Variable::Referred];
+    let expected = named.into_iter().fold(PassVar::none(), PassVar::with);
     assert_eq!(config.pass(None), expected);
-    assert_eq!(server(c"TokenBindingPassVar", &["none"]).unwrap().pass(None), PassVar::NONE);
+    assert_eq!(server(c"TokenBindingPassVar", &["none"]).unwrap().pass(None), PassVar::none());
     assert_refused(c"TokenBindingPassVar", &["none", "provided"], "none", "context");
     assert_refused(c"TokenBindingPassVar", &["provided", "all"], "all", "provided, referred, other, context");
 }

@@ -72,23 +72,37 @@ pub(crate) enum Reserved {
     Provided,
     Referred,
     Other,
-    /// `Sec-Token-Binding-Context`, which is taken from nobody, or a spelling of a reserved name that a CGI program could
-    /// not tell from it.
+    /// `Sec-Token-Binding-Context` or `TB_SSL_CLIENT_CERT_FINGERPRINT`, which are taken from nobody, or a spelling of a
+    /// reserved name that a CGI program could not tell from it.
     Spoof,
 }
 
-/// Does the value of a `Connection` header name a reserved header? A proxy takes out what that names (RFC 9110 s7.6.1).
+/// Whether the value of a `Connection` header names a reserved header. A proxy takes out what that names (RFC 9110
+/// s7.6.1), and mod_proxy ends a name at white space and semicolons too: here it ends at all that no name has in it.
 pub(crate) fn connection_names_reserved(value: &[u8]) -> bool {
-    value.split(|byte| *byte == b',').any(|option| reserved(option.trim_ascii()).is_some())
+    value.split(|byte| !is_token(*byte)).any(|option| reserved(option).is_some())
+}
+
+/// RFC 9110 s5.6.2: the characters of a token, which header names are, and cookies' names.
+pub(crate) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Whether a trailer of this name is taken out: the reserved ones; cookies, which are judged when the headers have arrived,
+/// where cookies are bound; and `Connection`, which is read by then (RFC 9110 s6.5.1).
+pub(crate) fn is_forbidden_in_trailers(name: &[u8], binds_cookies: bool) -> bool {
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    reserved(name).is_some() || is(b"Connection") || (binds_cookies && (is(b"Cookie") || is(b"Cookie2")))
 }
 
 /// The reserved names: letters and dashes.
-const RESERVED: [(&[u8], Reserved); 5] = [
+const RESERVED: [(&[u8], Reserved); 6] = [
     (b"Sec-Token-Binding", Reserved::TokenBinding),
     (b"Sec-Provided-Token-Binding-ID", Reserved::Provided),
     (b"Sec-Referred-Token-Binding-ID", Reserved::Referred),
     (b"Sec-Other-Token-Binding-ID", Reserved::Other),
     (b"Sec-Token-Binding-Context", Reserved::Spoof),
+    (b"TB-SSL-Client-Cert-Fingerprint", Reserved::Spoof),
 ];
 
 /// Is `name` one of ours?
@@ -110,7 +124,7 @@ pub(crate) fn reserved(name: &[u8]) -> Option<Reserved> {
 
 /// Can a name that begins with this byte be reserved? Most can't, and need not be read any further.
 pub(crate) fn may_be_reserved(initial: u8) -> bool {
-    spells(initial, b's')
+    spells(initial, b's') || spells(initial, b't')
 }
 
 /// Does `name` become the same variable as `known`, one of [`RESERVED`] and as long?
@@ -126,7 +140,7 @@ fn spells(byte: u8, known: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Variable;
+    use crate::variable::Variable;
 
     #[test]
     fn the_clients_header_in_any_case() {
@@ -142,12 +156,15 @@ mod tests {
             Reserved::Referred,
             Reserved::Other,
             Reserved::Spoof,
+            Reserved::Spoof,
         ]) {
             let name = variable.header_name().to_str().unwrap();
             for spelling in [name.to_owned(), name.to_uppercase()] {
                 assert_eq!(reserved(spelling.as_bytes()), Some(exact), "{spelling}");
             }
-            for spelling in [name.replace('-', "_"), name.replace('-', "."), name.replacen('-', "_", 1)] {
+            let others = ["_", ".", "~"].map(|other| name.replace(['-', '_'], other));
+            let others = others.into_iter().filter(|other| other != name);
+            for spelling in others.chain([name.replacen(['-', '_'], "!", 1)]) {
                 assert_eq!(reserved(spelling.as_bytes()), Some(Reserved::Spoof), "{spelling}");
             }
         }
@@ -230,9 +247,16 @@ mod tests {
 
     #[test]
     fn a_connection_header_can_name_a_reserved_one() {
-        for value in
-            ["Sec-Provided-Token-Binding-ID", "close ,\tsec-other-token-binding-id", "a,Sec-Token-Binding,b"]
-        {
+        for value in [
+            "Sec-Provided-Token-Binding-ID",
+            "close ,\tsec-other-token-binding-id",
+            "a,Sec-Token-Binding,b",
+            "keep-alive;Sec-Provided-Token-Binding-ID",
+            "keep-alive Sec-Provided-Token-Binding-ID",
+            "keep-alive\tsec_provided-Token-Binding-ID;close",
+            "\"Sec-Provided-Token-Binding-ID\"",
+            "close;TB_SSL_CLIENT_CERT_FINGERPRINT",
+        ] {
             assert!(connection_names_reserved(value.as_bytes()), "{value}");
         }
         for value in ["", "close", "keep-alive, Upgrade", "x-sec-provided-token-binding-id", ",,"] {

@@ -11,7 +11,8 @@
 //! | [`cookies`] | which cookies are bound, how they are sealed and unsealed |
 //! | [`headers`] | the names that a client must not be able to set |
 //! | [`counters`] | what mod_status shows |
-//! | [`policy`], [`outcome`] | configuration and verified result -> variables, refusal; refusal -> status, log line |
+//! | [`variable`] | what the application is told |
+//! | [`policy`], [`outcome`] | configuration and verified result -> refusal; refusal -> status, log line |
 //! | [`questions`] | what configuration can ask of a request's Token Bindings |
 //! | `httpd` | the server itself: the only room with `unsafe`, and left out of unit tests, which link without httpd |
 //! | `fuzzing` | what fuzz targets and unit tests call, and nobody else |
@@ -34,6 +35,7 @@ mod outcome;
 mod peers;
 mod policy;
 mod questions;
+mod variable;
 
 #[cfg(not(any(test, fuzzing)))]
 #[allow(unsafe_code)]

@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     ExtendedMasterSecret,
     /// A request arrived before its connection's keying material was exported.
     Incomplete,
+    /// OpenSSL could not make a certificate's fingerprint.
+    Certificate,
 }
 
 impl fmt::Display for Fault {
@@ -49,6 +51,7 @@ impl fmt::Display for Fault {
             Self::Exporter => "OpenSSL could not export keying material",
             Self::ExtendedMasterSecret => "the handshake ended without Extended Master Secret",
             Self::Incomplete => "no keying material was exported after the handshake",
+            Self::Certificate => "OpenSSL could not make the fingerprint of the client's certificate",
         })
     }
 }

@@ -1,72 +1,11 @@
 //! From configuration and facts to what happens: whether a request's message is to be verified, and which variables
 //! the request gets. Pure: the same input gives the same answer, and nothing here has heard of httpd's pointers.
 
-use std::borrow::Cow;
-use std::ffi::CStr;
-
 use token_binding::{ForwardedHeaders, Negotiated};
 
-use crate::bindings::TokenBindings;
 use crate::config::ServerConfig;
 use crate::headers::{Field, Taken};
 use crate::outcome::Refusal;
-
-/// What the module tells the application about a request's Token Binding (draft-ietf-tokbind-ttrp s2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Variable {
-    /// base64url of the provided Token Binding ID: the key that the client uses with this server.
-    Provided,
-    /// base64url of the referred Token Binding ID: the key that the client uses with another server.
-    Referred,
-    /// `base64url(type) "." base64url(ID)`, comma-separated, for bindings of other types.
-    Other,
-    /// base64url of protocol version, key parameters and EKM, for those who verify messages themselves.
-    Context,
-}
-
-impl Variable {
-    pub(crate) const ALL: [Self; 4] = [Self::Provided, Self::Referred, Self::Other, Self::Context];
-
-    /// The request header, and unless configured otherwise the environment variable.
-    pub(crate) const fn header_name(self) -> &'static CStr {
-        match self {
-            Self::Provided => c"Sec-Provided-Token-Binding-ID",
-            Self::Referred => c"Sec-Referred-Token-Binding-ID",
-            Self::Other => c"Sec-Other-Token-Binding-ID",
-            Self::Context => c"Sec-Token-Binding-Context",
-        }
-    }
-
-    /// The word for it in `TokenBindingPassVar`.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Provided => "provided",
-            Self::Referred => "referred",
-            Self::Other => "other",
-            Self::Context => "context",
-        }
-    }
-
-    /// The directive that names its environment variable.
-    pub(crate) const fn env_directive(self) -> &'static str {
-        match self {
-            Self::Provided => "TokenBindingProvidedEnvVar",
-            Self::Referred => "TokenBindingReferredEnvVar",
-            Self::Other => "TokenBindingOtherEnvVar",
-            Self::Context => "TokenBindingContextEnvVar",
-        }
-    }
-
-    /// Its value for a request with these bindings, if it has one.
-    pub(crate) fn value(self, bindings: &TokenBindings) -> Option<Cow<'_, str>> {
-        match self {
-            Self::Provided => Some(bindings.provided().base64url().into()),
-            Self::Referred => bindings.referred().map(|id| id.base64url().into()),
-            Self::Other => bindings.others().map(Cow::Borrowed),
-            Self::Context => bindings.context().map(|context| Cow::Owned(context.to_string())),
-        }
-    }
-}
 
 /// How the connection that a request came on stands with Token Binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

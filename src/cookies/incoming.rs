@@ -8,7 +8,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::seal::{Broken, unseal};
+use super::names::CookieNames;
+use super::seal::{Broken, Sealed};
 use super::settings::{Binder, Client, NoSealFor};
 
 /// What becomes of a `Cookie` header.
@@ -24,7 +25,8 @@ pub(crate) struct Incoming {
 /// A cookie that does not reach the application.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RefusedCookie {
-    pub(crate) name: Vec<u8>,
+    /// `None` for a cookie without a name: what stands there is its value, and no business of the log.
+    pub(crate) name: Option<Vec<u8>>,
     pub(crate) cause: Cause,
 }
 
@@ -34,6 +36,8 @@ pub(crate) enum Cause {
     Policy(NoSealFor),
     /// A bound name inside another cookie, where some applications would find it.
     Hidden,
+    /// The header that RFC 2965 had, and some of httpd's modules read.
+    Cookie2,
 }
 
 /// The words for the log.
@@ -42,24 +46,22 @@ impl fmt::Display for Cause {
         f.write_str(match self {
             Self::Seal(Broken::NoSeal) => "not sealed by this server",
             Self::Seal(Broken::UnknownSecret) => "sealed with a secret that is not in force here",
+            Self::Seal(Broken::OtherRealm) => {
+                "sealed for another virtual host: hosts that share it need one TokenBindingCookieRealm"
+            }
             Self::Seal(Broken::ForUnbound) => {
                 "sealed for clients without Token Binding, and this one has it: a new login gets a bound one"
             }
             Self::Seal(Broken::ForBound) => "bound to a client's key, and this request proves none",
             Self::Seal(Broken::Invalid) => "bound to another client's key, or changed",
-            Self::Seal(Broken::Fault) => "its seal could not be checked: OpenSSL failed",
             Self::Policy(NoSealFor::Unbound) => {
                 "no Token Binding on this request, and TokenBindingCookiePolicy is required"
             }
             Self::Policy(NoSealFor::Unknown) => "of a request whose Token Binding is not known",
+            Self::Policy(NoSealFor::Trace) => "of a TRACE request, whose answer would show it",
             Self::Hidden => "hidden inside another cookie",
+            Self::Cookie2 => "the Cookie2 header, which no browser sends",
         })
-    }
-}
-
-impl Incoming {
-    pub(crate) fn has_fault(&self) -> bool {
-        self.refused.iter().any(|cookie| cookie.cause == Cause::Seal(Broken::Fault))
     }
 }
 
@@ -93,30 +95,26 @@ impl<'h> Rewriting<'_, 'h> {
         self.binder.names.binds(cookie.name) && !cookie.is_nothing()
     }
 
-    /// A cookie with a bound name. Returns what follows it.
+    /// A cookie with a bound name. Returns what follows it: perhaps another line of the request, that httpd joined to this
+    /// one with a comma. A sealed value says itself where it ends, so that no byte is looked at twice.
     fn bound(&mut self, cookie: &Cookie<'h>) -> Option<&'h [u8]> {
         let (Some(value), true) = (cookie.value, cookie.is_plain) else {
-            self.refuse(cookie.name, Cause::Seal(Broken::NoSeal));
+            self.refuse(cookie, Cause::Seal(Broken::NoSeal));
             return None;
         };
-        let cause = match self.unseal(cookie.name, value) {
-            Ok(value) => {
-                self.accept(cookie, &value);
-                return None;
+        let (sealed, rest) = match Sealed::read(value) {
+            Some((sealed, [])) => (Some(sealed), None),
+            Some((sealed, [b',', rest @ ..])) => (Some(sealed), Some(rest)),
+            other => {
+                let rest = other.map_or(value, |(_, rest)| rest);
+                (None, line_after_comma(rest).map(|comma| around(rest, comma).1))
             }
-            Err(cause) => cause,
         };
-        // Perhaps another line of the request follows, that httpd joined to this one.
-        let Some(comma) = line_after_comma(value) else {
-            self.refuse(cookie.name, cause);
-            return None;
-        };
-        let (value, rest) = around(value, comma);
-        match self.unseal(cookie.name, value) {
+        match sealed.ok_or(Cause::Seal(Broken::NoSeal)).and_then(|sealed| self.open(cookie.name, sealed)) {
             Ok(value) => self.accept(cookie, &value),
-            Err(cause) => self.refuse(cookie.name, cause),
+            Err(cause) => self.refuse(cookie, cause),
         }
-        Some(rest)
+        rest
     }
 
     /// A cookie with another name. Returns what follows it.
@@ -130,21 +128,22 @@ impl<'h> Rewriting<'_, 'h> {
                 let (before, rest) = around(piece, comma);
                 // Without an equals sign the name before the comma is seen here for the first time.
                 match Cookie::of(before) {
-                    cookie if self.is_bound(&cookie) => self.refuse(cookie.name, Cause::Seal(Broken::NoSeal)),
+                    cookie if self.is_bound(&cookie) => self.refuse(&cookie, Cause::Seal(Broken::NoSeal)),
                     _ => self.kept.push(Cow::Borrowed(before)),
                 }
                 Some(rest)
             }
             Some(Hidden::Elsewhere(name)) => {
-                self.refuse(name, Cause::Hidden);
+                let name = name.iter().all(is_in_names).then(|| name.to_vec());
+                self.result.refused.push(RefusedCookie { name, cause: Cause::Hidden });
                 None
             }
         }
     }
 
-    fn unseal(&self, name: &[u8], value: &[u8]) -> Result<Vec<u8>, Cause> {
+    fn open(&self, name: &[u8], sealed: Sealed<'_>) -> Result<Vec<u8>, Cause> {
         let client = self.binder.sealed_for(self.client).map_err(Cause::Policy)?;
-        unseal(self.binder.keyring, name, value, client).map_err(Cause::Seal)
+        sealed.open(self.binder.keyring, name, client).map_err(Cause::Seal)
     }
 
     fn accept(&mut self, cookie: &Cookie<'h>, value: &[u8]) {
@@ -152,8 +151,9 @@ impl<'h> Rewriting<'_, 'h> {
         self.kept.push(Cow::Owned([cookie.before, cookie.name, b"=", value].concat()));
     }
 
-    fn refuse(&mut self, name: &[u8], cause: Cause) {
-        self.result.refused.push(RefusedCookie { name: name.to_vec(), cause });
+    fn refuse(&mut self, cookie: &Cookie<'_>, cause: Cause) {
+        let name = cookie.is_named(self.binder.names).then(|| cookie.name.to_vec());
+        self.result.refused.push(RefusedCookie { name, cause });
     }
 
     /// The first bound name in a piece that does not begin with one, where an application could see a cookie begin.
@@ -204,7 +204,7 @@ struct Cookie<'h> {
     before: &'h [u8],
     name: &'h [u8],
     value: Option<&'h [u8]>,
-    /// Is there nothing but white space before the name?
+    /// Whether there is nothing but white space before the name.
     is_plain: bool,
 }
 
@@ -222,6 +222,17 @@ impl<'h> Cookie<'h> {
             }
             None => Self { before, name: rest, value: None, is_plain },
         }
+    }
+
+    /// Whether what stands before the equals sign is the cookie's name, and nothing else. A browser sends a cookie without a
+    /// name as its bare value, which can have an equals sign in it, most likely as base64's padding, and httpd joins it with
+    /// a comma to a cookie of the next line.
+    fn is_named(&self, names: &CookieNames) -> bool {
+        let is_padding = |value: &[u8]| value.iter().all(|byte| *byte == b'=');
+        let Some(value) = self.value else { return false };
+        self.is_plain
+            && self.name.trim_ascii().iter().all(is_in_names)
+            && !(matches!(names, CookieNames::All) && is_padding(value))
     }
 
     /// Only white space, as between two semicolons.
@@ -246,9 +257,14 @@ const DELIMITERS: [fn(u8) -> bool; 7] = [
 fn line_after_comma(value: &[u8]) -> Option<usize> {
     value.iter().enumerate().filter(|(_, byte)| **byte == b',').map(|(at, _)| at).find(|comma| {
         let rest = around(value, *comma).1.trim_ascii_start();
-        let name = rest.iter().take_while(|byte| super::names::is_token(**byte)).count();
+        let name = rest.iter().take_while(|byte| crate::headers::is_token(**byte)).count();
         name > 0 && rest.get(name) == Some(&b'=')
     })
+}
+
+/// Whether names of cookies have this character: a token's, and PHP's brackets.
+fn is_in_names(byte: &u8) -> bool {
+    crate::headers::is_token(*byte) || b"[]".contains(byte)
 }
 
 /// What is before the byte at `at`, and what is after it.

@@ -1,6 +1,6 @@
 //! What becomes of `Cookie` headers.
 
-use super::super::seal::{SealedFor, seal};
+use super::super::seal::{Form, SealedFor, seal};
 use super::super::settings::tests::{keyring, settings};
 use super::super::settings::{CookiePolicy, CookieSettings};
 use super::*;
@@ -18,7 +18,7 @@ fn rewritten(settings: &CookieSettings, client: Client<'_>, header: &str) -> (Op
 }
 
 fn sealed(name: &str, value: &str, sealed_for: SealedFor<'_>) -> String {
-    let sealed = seal(&keyring(), false, name.as_bytes(), value.as_bytes(), sealed_for).unwrap();
+    let sealed = seal(&keyring(), Form::Readable, name.as_bytes(), value.as_bytes(), sealed_for).unwrap();
     String::from_utf8(sealed).unwrap()
 }
 
@@ -178,5 +178,66 @@ fn who_is_not_known_brings_nothing() {
         [(&optional, Client::Unknown, NoSealFor::Unknown), (&required, Client::Unbound, NoSealFor::Unbound)]
     {
         assert_eq!(rewritten(settings, client, &unbound), (Some("a=1".into()), vec![Cause::Policy(cause)]));
+    }
+}
+
+/// A value without a name can be a token of somebody's, and is not logged as a name.
+#[test]
+fn only_a_name_is_logged_as_one() {
+    for (words, header, names) in [
+        (
+            &["all"][..],
+            "secret; =secret; =a=secret; c2VjcmV0==; a=1",
+            &[None, None, None, None, Some("a")][..],
+        ),
+        (&["s*"], "secret; sid=; sid", &[None, Some("sid"), None]),
+        (&["all"], "secret, sid=1; my secret sid=1", &[None, None]),
+        (&["sid", "tid"], "tid, sid=1; x=1 sid=2", &[None, Some("sid"), Some("sid")]),
+    ] {
+        let settings = bound(words);
+        let incoming = rewrite(settings.binder().unwrap().unwrap(), ALICE, header.as_bytes());
+        let logged: Vec<_> = incoming.refused.iter().map(|cookie| cookie.name.as_deref()).collect();
+        let expected: Vec<_> = names.iter().map(|name| name.map(str::as_bytes)).collect();
+        assert_eq!(logged, expected, "{words:?} {header}");
+    }
+}
+
+/// Encrypted values have no commas in them; what follows one is another line, with a name or without.
+#[test]
+fn a_sealed_value_ends_where_it_says() {
+    let settings = bound(&["sid"]);
+    for form in [Form::Encrypted, Form::Readable] {
+        let sealed = seal(&keyring(), form, b"sid", b"v", SealedFor::Key(b"alice")).unwrap();
+        let sealed = String::from_utf8(sealed).unwrap();
+        for (behind, left, refused) in [
+            (", b=2", Some("sid=v; b=2"), 0),
+            (",b", Some("sid=v;b"), 0),
+            ("x", None, 1),
+            (" ", None, 1),
+            ("=", None, 1),
+            ("x, b=2", Some("b=2"), 1),
+            (", sid=forged", Some("sid=v"), 1),
+        ] {
+            let (rest, causes) = rewritten(&settings, ALICE, &format!("sid={sealed}{behind}"));
+            assert_eq!((rest.as_deref(), causes.len()), (left, refused), "{form:?} {behind}");
+        }
+    }
+}
+
+/// Each byte of a header is authenticated once at most, however many commas offer themselves as ends.
+#[test]
+fn lists_of_forged_seals_take_time_in_proportion() {
+    let settings = bound(&["sid"]);
+    let id = &sealed("sid", "", SealedFor::Unbound)[6..18];
+    for body in ["A".repeat(22) + ".0.", "A".repeat(22) + ".400000.", "A".repeat(22) + ".", "A".repeat(60)] {
+        for whom in ["b", "u"] {
+            for how in ["m", "e"] {
+                let one = format!("sid=tb2{whom}{how}.{id}.{body},");
+                let header = one.repeat(800_000 / one.len());
+                let (left, refused) = rewritten(&settings, Client::Unbound, &header);
+                assert_eq!(left, None);
+                assert!(!refused.is_empty());
+            }
+        }
     }
 }

@@ -1,22 +1,33 @@
 //! The keys that are made of the secrets, and the choice among them.
 
 use std::fmt;
+use std::sync::Arc;
 
+use aes::Aes256Enc;
+use cmac::{Cmac, KeyInit as _};
 use openssl::error::ErrorStack;
 use openssl::md::Md;
-use openssl::pkey::{Id, PKey, Private};
+use openssl::pkey::Id;
 use openssl::pkey_ctx::PkeyCtx;
 use zeroize::Zeroizing;
 
+use super::realm::Realm;
 use super::secret::Secret;
+use super::xaes::Xaes256Gcm;
 
 /// How many characters of a seal say which secret it was made with.
 pub(super) const KEY_ID_LENGTH: usize = 8;
 /// HKDF's salt: what these keys are for, so that a secret used elsewhere too gives no key of ours.
-const PURPOSE: &[u8] = b"mod_token_binding cookie secret v1";
+const PURPOSE: &[u8] = b"mod_token_binding cookie secret v2";
 
-/// The keys of every secret that is in force: the first seals, all unseal.
+/// The keys of every secret that is in force, for one realm: the first seals, all unseal.
+#[derive(Clone)]
 pub(crate) struct Keyring {
+    keys: Arc<Keys>,
+    pub(super) realm: Realm,
+}
+
+struct Keys {
     first: Key,
     others: Vec<Key>,
 }
@@ -25,29 +36,14 @@ pub(crate) struct Keyring {
 pub(super) struct Key {
     /// base64url. A hint which secret to take, and no secret itself.
     pub(super) id: String,
-    pub(super) mac: PKey<Private>,
-    encryption: Zeroizing<[u8; 32]>,
-}
-
-/// OpenSSL failed.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct CryptoFault;
-
-impl From<ErrorStack> for CryptoFault {
-    fn from(_: ErrorStack) -> Self {
-        Self
-    }
-}
-
-impl fmt::Display for CryptoFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OpenSSL could not do it")
-    }
+    pub(super) encryption: Xaes256Gcm,
+    /// AES-256-CMAC (NIST SP 800-38B).
+    pub(super) mac: Cmac<Aes256Enc>,
 }
 
 impl Keyring {
     /// The error is a sentence for the administrator.
-    pub(crate) fn new(secrets: &[Secret]) -> Result<Self, String> {
+    pub(crate) fn new(secrets: &[Secret], realm: Realm) -> Result<Self, String> {
         let mut keys: Vec<Key> = Vec::with_capacity(secrets.len());
         for secret in secrets {
             let key =
@@ -59,64 +55,66 @@ impl Keyring {
         }
         let mut keys = keys.into_iter();
         let first = keys.next().ok_or("there is no secret")?;
-        Ok(Self { first, others: keys.collect() })
+        Ok(Self { keys: Arc::new(Keys { first, others: keys.collect() }), realm })
+    }
+
+    /// The same keys, for another realm.
+    pub(crate) fn for_realm(&self, realm: Realm) -> Self {
+        Self { keys: Arc::clone(&self.keys), realm }
     }
 
     /// The key that seals.
     pub(super) fn sealing(&self) -> &Key {
-        &self.first
+        &self.keys.first
     }
 
     /// The key that a seal was made with, if its secret is still in force.
     pub(super) fn find(&self, id: &[u8]) -> Option<&Key> {
-        std::iter::once(&self.first).chain(&self.others).find(|key| key.id.as_bytes() == id)
+        self.all().find(|key| key.id.as_bytes() == id)
     }
 
-    fn ids(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.first).chain(&self.others).map(|key| key.id.as_str())
+    fn all(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.keys.first).chain(&self.keys.others)
     }
 }
 
 impl Key {
-    fn new(secret: &[u8]) -> Result<Self, CryptoFault> {
+    fn new(secret: &[u8]) -> Result<Self, ErrorStack> {
         let mut id = [0; KEY_ID_LENGTH * 3 / 4];
         hkdf(secret, PURPOSE, b"id", &mut id)?;
-        let mut mac = Zeroizing::new([0; 32]);
-        hkdf(secret, PURPOSE, b"mac", &mut *mac)?;
         let mut encryption = Zeroizing::new([0; 32]);
         hkdf(secret, PURPOSE, b"encryption", &mut *encryption)?;
-        Ok(Self { id: token_binding::header::encode(&id), mac: PKey::hmac(&*mac)?, encryption })
-    }
-
-    /// An AES-256 key and a nonce for one value. With a random salt of 128 bits no pair of them comes twice.
-    pub(super) fn for_one_value(&self, salt: &[u8]) -> Result<Zeroizing<[u8; 32 + 12]>, CryptoFault> {
-        let mut key = Zeroizing::new([0; 44]);
-        hkdf(&*self.encryption, salt, b"AES-256-GCM key and nonce", &mut *key)?;
-        Ok(key)
+        let mut mac = Zeroizing::new([0; 32]);
+        hkdf(secret, PURPOSE, b"mac", &mut *mac)?;
+        Ok(Self {
+            id: token_binding::header::encode(&id),
+            encryption: Xaes256Gcm::new(&encryption),
+            mac: Cmac::new((&*mac).into()),
+        })
     }
 }
 
 /// HKDF-SHA-256 (RFC 5869).
-fn hkdf(key: &[u8], salt: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), CryptoFault> {
+fn hkdf(key: &[u8], salt: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), ErrorStack> {
     let mut context = PkeyCtx::new_id(Id::HKDF)?;
     context.derive_init()?;
     context.set_hkdf_md(Md::sha256())?;
     context.set_hkdf_key(key)?;
     context.set_hkdf_salt(salt)?;
     context.add_hkdf_info(info)?;
-    if context.derive(Some(out))? == out.len() { Ok(()) } else { Err(CryptoFault) }
+    context.derive(Some(out)).map(drop)
 }
 
 /// The ids only.
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.ids()).finish()
+        f.debug_list().entries(self.all().map(|key| &key.id)).finish()
     }
 }
 
 impl PartialEq for Keyring {
     fn eq(&self, other: &Self) -> bool {
-        self.ids().eq(other.ids())
+        self.realm == other.realm && self.all().map(|key| &key.id).eq(other.all().map(|key| &key.id))
     }
 }
 
@@ -126,6 +124,11 @@ mod tests {
 
     fn secret(fill: u8) -> Secret {
         Secret::new((0..48).map(|number| number ^ fill).collect::<Vec<u8>>()).unwrap()
+    }
+
+    fn ring(fills: &[u8]) -> Result<Keyring, String> {
+        let secrets: Vec<Secret> = fills.iter().copied().map(secret).collect();
+        Keyring::new(&secrets, Realm::of_host(b"a.test"))
     }
 
     /// RFC 5869, test case 1.
@@ -141,25 +144,25 @@ mod tests {
 
     #[test]
     fn the_first_seals_and_all_are_found() {
-        let ring = Keyring::new(&[secret(1), secret(2)]).unwrap();
-        let (first, second) = (ring.first.id.clone(), ring.others[0].id.clone());
-        assert_eq!(ring.sealing().id, first);
-        assert_eq!(ring.find(second.as_bytes()).unwrap().id, second);
-        assert!(ring.find(b"AAAAAAAA").is_none());
+        let ring_of_two = ring(&[1, 2]).unwrap();
+        let (first, second) = (ring_of_two.keys.first.id.clone(), ring_of_two.keys.others[0].id.clone());
+        assert_eq!(ring_of_two.sealing().id, first);
+        assert_eq!(ring_of_two.find(second.as_bytes()).unwrap().id, second);
+        assert!(ring_of_two.find(b"AAAAAAAA").is_none());
         assert_eq!(first.len(), KEY_ID_LENGTH);
-        let alone = Keyring::new(&[secret(2)]).unwrap();
-        assert_eq!(alone.first.id, second, "the id comes from the secret alone: a farm agrees on it");
+        let alone = ring(&[2]).unwrap();
+        assert_eq!(alone.keys.first.id, second, "the id comes from the secret alone: a farm agrees on it");
     }
 
     #[test]
     fn no_secret_and_the_same_twice_are_refused() {
-        assert!(Keyring::new(&[]).is_err());
-        assert!(Keyring::new(&[secret(1), secret(1)]).unwrap_err().contains("the same"));
+        assert!(ring(&[]).is_err());
+        assert!(ring(&[1, 1]).unwrap_err().contains("the same"));
     }
 
     #[test]
     fn it_prints_no_key() {
-        let ring = Keyring::new(&[secret(1)]).unwrap();
-        assert_eq!(format!("{ring:?}"), format!("[{:?}]", ring.first.id));
+        let ring = ring(&[1]).unwrap();
+        assert_eq!(format!("{ring:?}"), format!("[{:?}]", ring.keys.first.id));
     }
 }

@@ -9,7 +9,8 @@
 //! |---|---|
 //! | [`names`] | which cookies are bound, and every spelling that an application could take for them |
 //! | [`secret`] | where secrets come from, and what is not accepted as one |
-//! | [`keyring`], [`seal`] | keys made of the secrets; sealing and unsealing one value |
+//! | [`realm`] | which hosts share their cookies |
+//! | [`keyring`], [`seal`], [`xaes`] | keys made of the secrets; sealing and unsealing one value; the cipher |
 //! | [`incoming`], [`outgoing`] | the headers `Cookie` and `Set-Cookie`, and what caches are told |
 //! | [`settings`] | what an administrator wrote |
 
@@ -17,9 +18,11 @@ pub(crate) mod incoming;
 pub(crate) mod keyring;
 pub(crate) mod names;
 pub(crate) mod outgoing;
+pub(crate) mod realm;
 pub(crate) mod seal;
 pub(crate) mod secret;
 pub(crate) mod settings;
+mod xaes;
 
 #[cfg(test)]
 mod properties;

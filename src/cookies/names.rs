@@ -44,7 +44,7 @@ impl CookieNames {
             if word.eq_ignore_ascii_case("none") {
                 return alone(word, Self::None);
             }
-            if word.is_empty() || !word.bytes().all(is_token) {
+            if word.is_empty() || !word.bytes().all(crate::headers::is_token) {
                 return Err(format!("invalid value \"{word}\"; allowed: {ALLOWED}"));
             }
             patterns.push(fold(word.as_bytes()));
@@ -65,6 +65,11 @@ impl CookieNames {
             Self::None => false,
             Self::All => true,
             Self::Some(patterns) => {
+                if name.iter().all(|byte| is_plain(*byte))
+                    && patterns.iter().all(|pattern| !pattern.contains(&b'*'))
+                {
+                    return patterns.iter().any(|pattern| pattern.eq_ignore_ascii_case(name));
+                }
                 let is_bound = |name: &[u8]| {
                     let folded = fold(name);
                     patterns.iter().any(|pattern| matches(pattern, &folded))
@@ -80,9 +85,9 @@ impl CookieNames {
     }
 }
 
-/// RFC 9110: the characters of a token, of which cookies' names are made; `*` is one of them.
-pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+/// Whether folding does nothing to this byte but ignore its case.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
 /// The form in which names are compared.

@@ -3,8 +3,7 @@
 
 use std::fmt;
 
-use super::keyring::CryptoFault;
-use super::seal::seal;
+use super::seal::{Form, NotSealed, seal};
 use super::settings::{Binder, Client, NoSealFor};
 
 /// What browsers keep of a cookie's name and value together (RFC 6265bis section 5.6).
@@ -17,11 +16,24 @@ pub(crate) enum Outgoing {
     AsItIs,
     Sealed {
         line: Vec<u8>,
-        /// The size of name and value, if sealing has made it more than browsers keep.
-        too_long: Option<usize>,
+        size: Size,
     },
-    /// The client does not get it.
-    Withheld { name: Vec<u8>, cause: Withheld },
+    /// The client does not get it. `name` is `None` for a cookie without a name.
+    Withheld {
+        name: Option<Vec<u8>>,
+        cause: Withheld,
+    },
+}
+
+/// What sealing has made of a cookie that browsers would have kept. Bytes of name and value together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// They keep it.
+    Kept,
+    /// They keep it because it is not encrypted, as it should have been: then it would have had this size.
+    KeptReadable(usize),
+    /// They don't: it has this size.
+    TooLong(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +43,7 @@ pub(crate) enum Withheld {
     Malformed,
     /// Added, or brought in from a cache, after the cookies were sealed.
     Late,
-    /// OpenSSL failed.
+    /// It could not be sealed.
     Fault,
 }
 
@@ -43,50 +55,81 @@ impl fmt::Display for Withheld {
                 "the client has no Token Binding, and TokenBindingCookiePolicy is required"
             }
             Self::Policy(NoSealFor::Unknown) => "the request's Token Binding is not known",
+            Self::Policy(NoSealFor::Trace) => "it answers a TRACE request",
             Self::Malformed => "it is not of the form name=value",
             Self::Late => {
                 "it comes from a cache, or from a filter after mod_headers: it could be another client's"
             }
-            Self::Fault => "OpenSSL could not seal it",
+            Self::Fault => "there are no random numbers to seal it with",
         })
     }
 }
 
-/// Is this `Set-Cookie` line one of a bound cookie? If so, its name.
-pub(crate) fn bound_name<'l>(binder: Binder<'_>, line: &'l [u8]) -> Option<&'l [u8]> {
+/// The name of a `Set-Cookie` line's cookie, if it is a bound one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BoundName<'l> {
+    pub(crate) name: &'l [u8],
+    /// Whether the line has this name, and not a cookie without a name that comes back as if it had one.
+    pub(crate) is_written: bool,
+}
+
+impl BoundName<'_> {
+    /// The name, for the log. Of a cookie without one it would be its value.
+    pub(crate) fn logged(self) -> Option<Vec<u8>> {
+        self.is_written.then(|| self.name.to_vec())
+    }
+}
+
+pub(crate) fn bound_name<'l>(binder: Binder<'_>, line: &'l [u8]) -> Option<BoundName<'l>> {
     let (pair, _) = split(line);
-    let name = split_pair(pair).0;
+    let (name, value) = split_pair(pair);
+    let name = name.trim_ascii();
+    let is_written = !name.is_empty() && value.is_some();
     // Browsers send `=name=value` back as `name=value`.
-    let shown = name.trim_ascii();
-    let shown = if shown.is_empty() { split_pair(nameless(pair)).0.trim_ascii() } else { shown };
-    binder.names.binds(shown).then_some(shown)
+    let name = if name.is_empty() { split_pair(nameless(pair)).0.trim_ascii() } else { name };
+    binder.names.binds(name).then_some(BoundName { name, is_written })
 }
 
 /// Seals the value of a `Set-Cookie` line for this client, if its cookie is a bound one.
-pub(crate) fn rewrite(binder: Binder<'_>, client: Client<'_>, line: &[u8]) -> Result<Outgoing, CryptoFault> {
-    let Some(name) = bound_name(binder, line) else { return Ok(Outgoing::AsItIs) };
-    let withheld = |cause| Ok(Outgoing::Withheld { name: name.to_vec(), cause });
+pub(crate) fn rewrite(binder: Binder<'_>, client: Client<'_>, line: &[u8]) -> Result<Outgoing, NotSealed> {
+    let Some(bound) = bound_name(binder, line) else { return Ok(Outgoing::AsItIs) };
+    let withheld = |cause| Ok(Outgoing::Withheld { name: bound.logged(), cause });
     let sealed_for = match binder.sealed_for(client) {
         Ok(sealed_for) => sealed_for,
         Err(cause) => return withheld(Withheld::Policy(cause)),
     };
     let (pair, attributes) = split(line);
-    let (written, Some(value)) = split_pair(pair) else { return withheld(Withheld::Malformed) };
-    let value = value.trim_ascii();
-    if written.trim_ascii().is_empty()
-        || !name.iter().all(|byte| super::names::is_token(*byte) || b"[]".contains(byte))
+    let (Some(value), true) = (split_pair(pair).1, bound.is_written) else {
+        return withheld(Withheld::Malformed);
+    };
+    let (name, value) = (bound.name, value.trim_ascii());
+    if !name.iter().all(|byte| crate::headers::is_token(*byte) || b"[]".contains(byte))
         || value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
     {
         return withheld(Withheld::Malformed);
     }
-    let sealed = seal(binder.keyring, binder.encrypt, name, value, sealed_for)?;
-    let (before, after) = (name.len() + value.len(), name.len() + sealed.len());
-    let too_long = (before <= BROWSERS_KEEP && after > BROWSERS_KEEP).then_some(after);
-    let mut line = [name, b"=", &sealed, attributes].concat();
-    if !is_secure(attributes) {
-        line.extend(b"; Secure");
-    }
-    Ok(Outgoing::Sealed { line, too_long })
+    let (form, size) = form(binder.encrypt, name.len(), value.len());
+    let sealed = seal(binder.keyring, form, name, value, sealed_for)?;
+    let secure: &[u8] = if is_secure(attributes) { b"" } else { b"; Secure" };
+    let line = [name, b"=", &sealed, attributes, secure].concat();
+    Ok(Outgoing::Sealed { line, size })
+}
+
+/// How a value is sealed. It is left readable where it is to be encrypted, but only fits what browsers keep if it is not.
+fn form(encrypt: bool, name: usize, value: usize) -> (Form, Size) {
+    let size = |form: Form| name + form.length(value);
+    let is_kept = |form: Form| size(form) <= BROWSERS_KEEP;
+    let form = match encrypt {
+        true if is_kept(Form::Encrypted) || !is_kept(Form::Readable) => Form::Encrypted,
+        _ => Form::Readable,
+    };
+    let size = match form {
+        _ if name + value > BROWSERS_KEEP => Size::Kept,
+        Form::Readable if encrypt => Size::KeptReadable(size(Form::Encrypted)),
+        form if is_kept(form) => Size::Kept,
+        form => Size::TooLong(size(form)),
+    };
+    (form, size)
 }
 
 /// `name=value`, and the attributes with the semicolon before them.
@@ -120,27 +163,29 @@ pub(crate) enum Personal {
     SetsCookie,
     /// It answers a request that had one.
     HadCookie,
+    /// Whether to answer so was asked of the request's Token Binding.
+    Asked,
 }
 
 /// Must `private` be added to a response with these `Cache-Control` values?
 ///
 /// A response that sets a bound cookie is no other client's business, whatever the application says. One to a request with
-/// a bound cookie is treated as RFC 9111 section 3.5 treats one to a request with `Authorization`: shared caches may keep
-/// it only if the response says so itself.
+/// a bound cookie, or one that a Token Binding opened, is treated as RFC 9111 section 3.5 treats one to a request with
+/// `Authorization`: shared caches may keep it only if the response says so itself.
 pub(crate) fn needs_private<'v>(values: impl IntoIterator<Item = &'v [u8]>, personal: Personal) -> bool {
     let is_kept_from_others = |directive: &[u8]| {
         let directive = directive.trim_ascii();
         let is = |word: &[u8]| directive.eq_ignore_ascii_case(word);
         let allows_sharing =
             || is(b"public") || split_pair(directive).0.trim_ascii().eq_ignore_ascii_case(b"s-maxage");
-        is(b"private") || is(b"no-store") || (personal == Personal::HadCookie && allows_sharing())
+        is(b"private") || is(b"no-store") || (personal != Personal::SetsCookie && allows_sharing())
     };
     !values.into_iter().flat_map(|value| value.split(|byte| *byte == b',')).any(is_kept_from_others)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::seal::{SealedFor, unseal};
+    use super::super::seal::{Sealed, SealedFor};
     use super::super::settings::tests::{keyring, settings};
     use super::super::settings::{CookiePolicy, CookieSettings};
     use super::*;
@@ -157,12 +202,14 @@ mod tests {
 
     /// The value inside the sealed line, and the attributes.
     fn opened(settings: &CookieSettings, name: &str, line: &str) -> (String, String) {
-        let Outgoing::Sealed { line, too_long: None } = rewritten(settings, ALICE, line) else {
+        let Outgoing::Sealed { line, size: Size::Kept } = rewritten(settings, ALICE, line) else {
             panic!("{line} was not sealed")
         };
         let (pair, attributes) = split(&line);
         let sealed = pair.strip_prefix(format!("{name}=").as_bytes()).unwrap();
-        let value = unseal(&keyring(), name.as_bytes(), sealed, SealedFor::Key(b"alice")).unwrap();
+        let (sealed, rest) = Sealed::read(sealed).unwrap();
+        assert!(rest.is_empty());
+        let value = sealed.open(&keyring(), name.as_bytes(), SealedFor::Key(b"alice")).unwrap();
         (String::from_utf8(value).unwrap(), String::from_utf8(attributes.to_vec()).unwrap())
     }
 
@@ -218,20 +265,48 @@ mod tests {
 
     #[test]
     fn who_gets_none() {
-        let withheld = |cause| Outgoing::Withheld { name: b"sid".to_vec(), cause: Withheld::Policy(cause) };
+        let withheld =
+            |cause| Outgoing::Withheld { name: Some(b"sid".to_vec()), cause: Withheld::Policy(cause) };
         let required = settings(&["sid"], CookiePolicy::Required);
         assert_eq!(rewritten(&required, Client::Unbound, "sid=v"), withheld(NoSealFor::Unbound));
         assert_eq!(rewritten(&bound(&["sid"]), Client::Unknown, "sid=v"), withheld(NoSealFor::Unknown));
         assert_eq!(rewritten(&required, Client::Unbound, "a=v"), Outgoing::AsItIs);
     }
 
+    /// `sid` and 4,093 bytes are what browsers keep.
     #[test]
-    fn a_cookie_that_sealing_makes_too_long_is_noticed() {
-        let settings = bound(&["sid"]);
-        for (length, expected) in [(4096 - 3 - 59, None), (4096 - 3, Some(4096 + 59)), (5000, None)] {
+    fn a_value_is_encrypted_unless_only_that_makes_it_too_long() {
+        let (readable, encrypted) =
+            (19 + 22 + 1 + 4 + 1, |length: usize| 3 + 19 + (4 * (length + 40)).div_ceil(3));
+        for (length, form, size) in [
+            (3015, b'e', Size::Kept),
+            (3016, b'm', Size::KeptReadable(encrypted(3016))),
+            (4093 - readable, b'm', Size::KeptReadable(encrypted(4093 - readable))),
+            (4094 - readable, b'e', Size::TooLong(encrypted(4094 - readable))),
+            (4093, b'e', Size::TooLong(encrypted(4093))),
+            (4094, b'e', Size::Kept),
+        ] {
             let line = format!("sid={}", "x".repeat(length));
-            let Outgoing::Sealed { too_long, .. } = rewritten(&settings, ALICE, &line) else { panic!() };
-            assert_eq!(too_long, expected, "{length}");
+            let result = rewritten(&bound(&["sid"]), ALICE, &line);
+            let Outgoing::Sealed { line, size: is } = result else { panic!() };
+            assert_eq!((line[8], is), (form, size), "{length}");
+        }
+        let short = CookieSettings { encrypt: Some(false), ..bound(&["sid"]) };
+        for (length, size) in
+            [(4093 - readable, Size::Kept), (4094 - readable, Size::TooLong(4097)), (4094, Size::Kept)]
+        {
+            let line = format!("sid={}", "x".repeat(length));
+            let Outgoing::Sealed { line, size: is } = rewritten(&short, ALICE, &line) else { panic!() };
+            assert_eq!((line[8], is), (b'm', size), "{length}");
+        }
+    }
+
+    /// The value of a cookie without a name is not taken for its name.
+    #[test]
+    fn only_a_name_is_logged_as_one() {
+        for line in ["value", "=value", "= value=x", " value ; Path=/"] {
+            let result = rewritten(&bound(&["all"]), ALICE, line);
+            assert_eq!(result, Outgoing::Withheld { name: None, cause: Withheld::Malformed }, "{line}");
         }
     }
 
@@ -239,7 +314,7 @@ mod tests {
     fn caches() {
         let needs = |value: &str, personal| needs_private([value.as_bytes()], personal);
         for value in ["", "max-age=60", "no-cache", "private=\"x\"", "must-revalidate, max-age=0"] {
-            assert!(needs(value, Personal::SetsCookie) && needs(value, Personal::HadCookie), "{value}");
+            assert!(needs(value, Personal::SetsCookie) && needs(value, Personal::Asked), "{value}");
         }
         for value in ["private", "max-age=60, Private", "no-store", "no-cache,no-store"] {
             assert!(!needs(value, Personal::SetsCookie) && !needs(value, Personal::HadCookie), "{value}");

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use zeroize::Zeroizing;
 
 use super::keyring::Keyring;
-use super::seal;
+use super::realm::Realm;
 
 /// 256 bits, if every byte is random; 192 bits of base64.
 const SHORTEST: usize = 32;
@@ -76,7 +76,7 @@ impl fmt::Display for SecretSource {
 }
 
 /// Reads all secrets and makes their keys. The error is a sentence that names the source.
-pub(crate) fn load(sources: &[SecretSource], server_root: &Path) -> Result<Keyring, String> {
+pub(crate) fn load(sources: &[SecretSource], server_root: &Path, realm: Realm) -> Result<Keyring, String> {
     let secrets: Result<Vec<Secret>, String> = sources
         .iter()
         .map(|source| {
@@ -86,10 +86,7 @@ pub(crate) fn load(sources: &[SecretSource], server_root: &Path) -> Result<Keyri
                 .map_err(|problem| format!("{source}: {problem}"))
         })
         .collect();
-    let keyring = Keyring::new(&secrets?)?;
-    // What has failed in OpenSSL once may fail from then on: now is the time to say so, and not at each response.
-    seal::try_out(&keyring)?;
-    Ok(keyring)
+    Keyring::new(&secrets?, realm)
 }
 
 impl Secret {
@@ -195,6 +192,10 @@ mod tests {
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         SecretSource::parse(&[&format!("file:{}", path.display())]).unwrap()
+    }
+
+    fn load(sources: &[SecretSource], server_root: &Path) -> Result<Keyring, String> {
+        super::load(sources, server_root, Realm::of_host(b"a.test"))
     }
 
     fn problem(source: &SecretSource) -> String {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::keyring::Keyring;
 use super::names::CookieNames;
+use super::realm::Realm;
 use super::seal::SealedFor;
 use super::secret::{RECIPE, SecretSource};
 
@@ -24,7 +25,8 @@ pub(crate) struct CookieSettings {
     pub(crate) secrets: Option<Vec<SecretSource>>,
     pub(crate) encrypt: Option<bool>,
     pub(crate) policy: Option<CookiePolicy>,
-    /// The keys of `secrets`, from start-up on.
+    pub(crate) realm: Option<Realm>,
+    /// The keys of `secrets` for the realm, from start-up on.
     pub(crate) keyring: Option<Arc<Keyring>>,
 }
 
@@ -47,6 +49,8 @@ pub(crate) enum Client<'a> {
     /// Nobody knows: the request was refused, or never judged, or is the server's own (HTTP/2 push). It brings no bound
     /// cookie, and gets none.
     Unknown,
+    /// Whoever asks to see the request as it has arrived (TRACE): whoever sees that, sees no cookie's own value.
+    Trace,
 }
 
 /// Why no seal is possible for a client.
@@ -55,16 +59,18 @@ pub(crate) enum NoSealFor {
     /// `TokenBindingCookiePolicy required`, and the client has no Token Binding.
     Unbound,
     Unknown,
+    Trace,
 }
 
 impl CookieSettings {
     pub(crate) fn merge(outer: &Self, inner: Self) -> Self {
-        let Self { names, secrets, encrypt, policy, keyring } = inner;
+        let Self { names, secrets, encrypt, policy, realm, keyring } = inner;
         Self {
             names: names.or_else(|| outer.names.clone()),
             secrets: secrets.or_else(|| outer.secrets.clone()),
             encrypt: encrypt.or(outer.encrypt),
             policy: policy.or(outer.policy),
+            realm: realm.or_else(|| outer.realm.clone()),
             keyring: keyring.or_else(|| outer.keyring.clone()),
         }
     }
@@ -102,7 +108,7 @@ impl CookieSettings {
         let Some(names) = self.names() else { return Ok(None) };
         let keyring = self.keyring.as_deref().ok_or(NoKeys)?;
         let policy = self.policy.unwrap_or_default();
-        Ok(Some(Binder { names, keyring, encrypt: self.encrypt.unwrap_or(false), policy }))
+        Ok(Some(Binder { names, keyring, encrypt: self.encrypt.unwrap_or(true), policy }))
     }
 }
 
@@ -118,6 +124,7 @@ impl Binder<'_> {
             (Client::Unbound, CookiePolicy::Optional) => Ok(SealedFor::Unbound),
             (Client::Unbound, CookiePolicy::Required) => Err(NoSealFor::Unbound),
             (Client::Unknown, _) => Err(NoSealFor::Unknown),
+            (Client::Trace, _) => Err(NoSealFor::Trace),
         }
     }
 }
@@ -128,7 +135,8 @@ pub(super) mod tests {
     use super::*;
 
     pub(crate) fn keyring() -> Keyring {
-        Keyring::new(&[Secret::new((0..48).collect()).unwrap()]).unwrap()
+        let secret = Secret::new((0..48).collect()).unwrap();
+        Keyring::new(&[secret], Realm::of_host(b"a.test")).unwrap()
     }
 
     pub(crate) fn settings(words: &[&str], policy: CookiePolicy) -> CookieSettings {
@@ -137,6 +145,7 @@ pub(super) mod tests {
             secrets: Some(vec![SecretSource::File("secret".into())]),
             encrypt: None,
             policy: Some(policy),
+            realm: Some(Realm::of_host(b"a.test")),
             keyring: Some(Arc::new(keyring())),
         }
     }
@@ -145,7 +154,7 @@ pub(super) mod tests {
     fn the_inner_value_wins_whole_and_silence_inherits() {
         let outer = settings(&["a"], CookiePolicy::Required);
         assert_eq!(CookieSettings::merge(&outer, CookieSettings::default()), outer);
-        let inner = CookieSettings { encrypt: Some(true), ..settings(&["none"], CookiePolicy::Optional) };
+        let inner = CookieSettings { encrypt: Some(false), ..settings(&["none"], CookiePolicy::Optional) };
         assert_eq!(CookieSettings::merge(&outer, inner.clone()), inner);
         assert!(inner.binder().unwrap().is_none(), "none binds nothing");
     }
@@ -168,6 +177,7 @@ pub(super) mod tests {
         for binder in [optional, required] {
             assert_eq!(binder.sealed_for(Client::Bound(b"id")), Ok(SealedFor::Key(b"id")));
             assert_eq!(binder.sealed_for(Client::Unknown), Err(NoSealFor::Unknown));
+            assert_eq!(binder.sealed_for(Client::Trace), Err(NoSealFor::Trace));
         }
         assert_eq!(optional.sealed_for(Client::Unbound), Ok(SealedFor::Unbound));
         assert_eq!(required.sealed_for(Client::Unbound), Err(NoSealFor::Unbound));

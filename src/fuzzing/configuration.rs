@@ -6,8 +6,8 @@ use super::readers::as_applications_see;
 use crate::config::{DirectoryConfig, ServerConfig};
 use crate::cookies::names::CookieNames;
 use crate::directives::{DIRECTIVES, Directive, Place, Section};
-use crate::policy::Variable;
 use crate::questions::{Question, Requirement};
+use crate::variable::Variable;
 
 static TABLE: [Directive; DIRECTIVES.len()] = DIRECTIVES;
 
@@ -95,6 +95,7 @@ fn written(row: &Directive, words: &[&str], server: &ServerConfig) {
             !name.starts_with("HTTP_")
                 || name.ends_with("TOKEN_BINDING_ID")
                 || name.contains("SEC_TOKEN_BINDING")
+                || name.ends_with("TB_SSL_CLIENT_CERT_FINGERPRINT")
         );
     }
 }

@@ -1,7 +1,7 @@
 use super::readers::{as_applications_see, every_name, percent_decoded};
 use super::{ALICE, KEYRING, MALLORY, STRANGER, first_line, settings};
 use crate::cookies::incoming::{Cause, Incoming, rewrite};
-use crate::cookies::seal::{Broken, SealedFor, seal};
+use crate::cookies::seal::{Broken, Form, SealedFor, seal};
 use crate::cookies::settings::{Binder, Client, CookiePolicy};
 
 /// The names that are bound, a line; then a `Cookie` header. Whoever sends it, however an application reads what is left:
@@ -29,7 +29,7 @@ pub fn cookie_header(data: &[u8]) {
     for client in [ALICE, Client::Unbound] {
         let incoming = checked(binder, client, header);
         let seals =
-            header.windows(4).filter(|four| [b"tb1b", b"tb1u"].iter().any(|start| four == start)).count();
+            header.windows(4).filter(|four| [b"tb2b", b"tb2u"].iter().any(|start| four == start)).count();
         assert!(incoming.accepted <= seals as u64, "more were accepted than there are seals");
         if incoming.accepted == 0 {
             assert_nothing_bound(&words, binder, client, &incoming);
@@ -50,9 +50,8 @@ pub fn cookie_header(data: &[u8]) {
 
 fn checked(binder: Binder<'_>, client: Client<'_>, header: &[u8]) -> Incoming {
     let incoming = rewrite(binder, client, header);
-    assert!(!incoming.has_fault());
     for refused in &incoming.refused {
-        assert!(binder.names.binds(&refused.name));
+        assert!(refused.name.as_ref().is_none_or(|name| binder.names.binds(name)));
         let is_seal_judged = matches!(refused.cause, Cause::Seal(broken) if broken != Broken::NoSeal);
         assert!(client != Client::Unknown || !is_seal_judged, "no seal is looked at for nobody");
     }
@@ -82,7 +81,7 @@ fn own_cookie_arrives(binder: Binder<'_>, client: Client<'_>, header: &[u8], bef
         return;
     }
     let sealed_for = if client == ALICE { SealedFor::Key(b"alice") } else { SealedFor::Unbound };
-    let sealed = seal(binder.keyring, false, b"sid", b"v", sealed_for).unwrap();
+    let sealed = seal(binder.keyring, Form::Readable, b"sid", b"v", sealed_for).unwrap();
     let incoming = rewrite(binder, client, &[header, b"; sid=", &sealed].concat());
     assert_eq!(incoming.accepted, before.accepted + 1);
     assert_eq!(incoming.refused, before.refused);

@@ -16,6 +16,8 @@ use std::sync::{Arc, LazyLock};
 
 use crate::cookies::keyring::Keyring;
 use crate::cookies::names::CookieNames;
+use crate::cookies::realm::Realm;
+use crate::cookies::seal::{Broken, Sealed, SealedFor};
 use crate::cookies::secret::Secret;
 use crate::cookies::settings::{Client, CookiePolicy, CookieSettings};
 
@@ -37,7 +39,15 @@ static STRANGER: LazyLock<Arc<Keyring>> = LazyLock::new(|| keyring(0x80));
 
 fn keyring(fill: u8) -> Arc<Keyring> {
     let secret = Secret::new((0..48).map(|number| number ^ fill).collect()).unwrap();
-    Arc::new(Keyring::new(&[secret]).unwrap())
+    Arc::new(Keyring::new(&[secret], Realm::of_host(b"www.bound.test")).unwrap())
+}
+
+/// The value in a text that is a sealed value and nothing else.
+fn unseal(keyring: &Keyring, name: &[u8], text: &[u8], client: SealedFor<'_>) -> Result<Vec<u8>, Broken> {
+    match Sealed::read(text) {
+        Some((sealed, b"")) => sealed.open(keyring, name, client),
+        _ => Err(Broken::NoSeal),
+    }
 }
 
 /// The settings of `TokenBindingCookie` with these words, if it takes them and they bind anything.

@@ -2,7 +2,7 @@ use super::cookie_header::assert_nothing_bound;
 use super::readers::{Kept, as_applications_see, browser};
 use super::{ALICE, KEYRING, MALLORY, first_line, settings};
 use crate::cookies::incoming;
-use crate::cookies::outgoing::{Outgoing, Personal, Withheld, bound_name, needs_private, rewrite};
+use crate::cookies::outgoing::{Outgoing, Personal, Size, Withheld, bound_name, needs_private, rewrite};
 use crate::cookies::settings::{Binder, Client, CookiePolicy};
 
 /// The names that are bound, a line; then a `Set-Cookie` line. What a browser makes of the sealed line and sends back
@@ -17,12 +17,14 @@ pub fn set_cookie(data: &[u8]) {
         for client in [ALICE, Client::Unbound] {
             match rewrite(binder, client, line).unwrap() {
                 Outgoing::AsItIs => untouched(&words, binder, line),
-                Outgoing::Sealed { line: sealed, too_long } => {
-                    round_trip(&words, binder, client, line, &sealed, too_long)
+                Outgoing::Sealed { line: sealed, size } => {
+                    round_trip(&words, binder, client, line, &sealed, size)
                 }
                 Outgoing::Withheld { name, cause } => {
                     assert_eq!(cause, Withheld::Malformed);
-                    assert_eq!(bound_name(binder, line), Some(&*name));
+                    let bound = bound_name(binder, line).unwrap();
+                    assert_eq!(bound.logged(), name);
+                    assert!(name.is_some() || browser(line).name.is_empty());
                     assert!(!is_simple(line), "{}", line.escape_ascii());
                 }
             }
@@ -55,14 +57,22 @@ fn round_trip(
     client: Client<'_>,
     line: &[u8],
     sealed: &[u8],
-    too_long: Option<usize>,
+    told: Size,
 ) {
     let (was, is) = (browser(line), browser(sealed));
     assert_eq!(is.name, was.name);
     let added = is.attributes.strip_prefix(&was.attributes[..]).expect("the attributes stay");
     assert!(is_secure(&is) && (added.is_empty() || !is_secure(&was)));
     let size = |kept: &Kept<'_>| kept.name.len() + kept.value.len();
-    assert_eq!(too_long, Some(size(&is)).filter(|size_is| size(&was) <= 4096 && *size_is > 4096));
+    let is_readable = is.value.get(4) == Some(&b'm');
+    match told {
+        Size::Kept => assert!(size(&is) <= 4096 || size(&was) > 4096),
+        Size::KeptReadable(encrypted) => {
+            assert!(binder.encrypt && is_readable && encrypted > 4096 && size(&is) <= 4096)
+        }
+        Size::TooLong(told) => assert!(told == size(&is) && told > 4096 && size(&was) <= 4096),
+    }
+    assert!(!binder.encrypt || !is_readable || matches!(told, Size::KeptReadable(_)));
 
     let came_back = incoming::rewrite(binder, client, &is.pair());
     assert_eq!(came_back.header, Some(was.pair()));
@@ -93,7 +103,7 @@ fn is_simple(line: &[u8]) -> bool {
 
 /// The line as a `Cache-Control` value.
 fn caches(value: &[u8]) {
-    for personal in [Personal::SetsCookie, Personal::HadCookie] {
+    for personal in [Personal::SetsCookie, Personal::HadCookie, Personal::Asked] {
         let private = [value, b", private"].concat();
         assert!(!needs_private([&private[..]], personal));
         assert!(!needs_private([value, b"No-Store"], personal));

@@ -70,6 +70,8 @@ unsafe extern "C" fn check(
     // SAFETY: httpd gives the request that this thread serves.
     let request = unsafe { Request::from_raw(request) };
     guard(Site::Authorization, Sink::Request(request), ffi::AUTHZ_GENERAL_ERROR, || {
+        // Whatever the answer is: caches must not give it to others.
+        request.note_asked();
         // SAFETY: what `parse` stored: NULL, or one of the static requirements.
         match unsafe { parsed.cast::<Requirement>().as_ref() } {
             Some(requirement) if requirement.is_met(request.bindings()) => ffi::AUTHZ_GRANTED,

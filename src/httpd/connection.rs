@@ -1,5 +1,6 @@
 //! A client connection and what the module keeps with it.
 
+use std::cell::Cell;
 use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::ptr;
@@ -7,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use openssl_sys::SSL;
 
+use super::certificate::Certificate;
 use super::ffi;
 use super::pool::Pool;
 use super::record;
 use super::status::count;
-use super::table::Table;
 use super::tls;
 use crate::channel::{Channel, Handshake};
 use crate::counters::Count;
@@ -24,13 +25,18 @@ pub(super) struct Connection<'c> {
     lifetime: PhantomData<&'c ()>,
 }
 
-/// What is kept with a connection from the first acceptable offer in a ClientHello on, and not before: connections
-/// without Token Binding have none.
+/// What is kept with a TLS connection to a client.
 pub(super) struct ConnectionState {
     /// mod_ssl's. Used on the connection's own thread only, and only while mod_ssl says that it is there.
     ssl: *mut SSL,
     /// Written by the connection's own thread (handshakes), read by HTTP/2's workers.
     handshake: Mutex<Handshake>,
+    /// The client's certificate when it was last looked at. Written and read likewise.
+    certificate: Mutex<Option<Certificate>>,
+    /// Whether Token Binding was offered, and not agreed on.
+    is_offered: Cell<bool>,
+    /// Whether it is counted. Both are for the connection's own thread alone.
+    is_counted: Cell<bool>,
 }
 
 impl ConnectionState {
@@ -38,9 +44,13 @@ impl ConnectionState {
         self.handshake.lock().map_err(|_| Fault::Poisoned)
     }
 
-    /// Exports the keying material of a handshake that has ended since the last call.
-    fn open(&self, ssl: tls::Ssl<'_>) -> Result<Option<Arc<Channel>>, Fault> {
-        self.handshake()?.open(ssl.renegotiations(), || ssl.export().inspect(|_| count(Count::Negotiated, 1)))
+    /// Remembers that the client offered Token Binding, and that it was not agreed on.
+    pub(super) fn note_offer(&self) {
+        self.is_offered.set(true);
+    }
+
+    fn certificate(&self) -> Result<MutexGuard<'_, Option<Certificate>>, Fault> {
+        self.certificate.lock().map_err(|_| Fault::Poisoned)
     }
 }
 
@@ -80,83 +90,103 @@ impl<'c> Connection<'c> {
         unsafe { state.cast::<ConnectionState>().as_ref() }
     }
 
-    /// Makes the state of a connection that has none. Only on the connection's own thread.
-    pub(super) fn create_state(self, ssl: *mut SSL) -> &'c ConnectionState {
-        let state = self.pool().place(ConnectionState { ssl, handshake: Mutex::default() });
+    /// Makes the state of a connection, whose handshake is about to begin. Only on the connection's own thread.
+    pub(super) fn create_state(self, ssl: *mut SSL) {
+        let state = self.pool().place(ConnectionState {
+            ssl,
+            handshake: Mutex::default(),
+            certificate: Mutex::default(),
+            is_offered: Cell::default(),
+            is_counted: Cell::default(),
+        });
         // SAFETY: the conn_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).conn_config };
         // SAFETY: conn_config is the connection's vector, the module record is ours; the state lives in the
         // connection's pool, as long as the vector.
         unsafe { ffi::ap_set_module_config(configs, record::module(), ptr::from_mut(state).cast()) };
-        state
     }
 
     /// The Token Binding channel in force on this connection, or, for an HTTP/2 stream, on the connection that carries
     /// it.
     pub(super) fn channel(self) -> Result<Option<Arc<Channel>>, Fault> {
-        match self.master() {
-            // A worker's thread: the SSL object is the master's, so only what was opened before counts.
-            Some(master) => match master.state() {
-                Some(state) => state.handshake()?.opened(),
-                None => Ok(None),
-            },
-            None => match self.state() {
-                Some(state) => state.open(self.ssl(state).ok_or(Fault::Incomplete)?),
-                None => Ok(None),
-            },
+        let Some(state) = self.master().unwrap_or(self).state() else { return Ok(None) };
+        let mut handshake = state.handshake()?;
+        if handshake.is_not_offered() {
+            return Ok(None);
         }
+        // A worker's thread: the SSL object is the master's, so only what was opened before counts.
+        if self.is_secondary() {
+            return handshake.opened();
+        }
+        let ssl = self.ssl(state).ok_or(Fault::Incomplete)?;
+        // Exports the keying material of a handshake that has ended since the last call.
+        handshake.open(ssl.renegotiations(), || ssl.export().inspect(|_| count(Count::Negotiated, 1)))
     }
 
-    /// Has all been done that is to be done after a handshake? While a channel is open, a renegotiation that ends it is
-    /// noticed by the next request; without Token Binding there was nothing to open, and the first request has counted it.
-    pub(super) fn is_settled(self) -> bool {
-        match self.state() {
-            Some(state) => state.handshake().is_ok_and(|handshake| handshake.is_open()),
-            None => {
-                // SAFETY: the conn_rec is valid (from_raw).
-                let served = unsafe { (*self.raw).keepalives };
-                served > 0
+    /// The certificate of the client, on this connection or on the one that carries this HTTP/2 stream: none that did not
+    /// verify. mod_ssl asks for one in the handshake, or, but not on HTTP/2, in the middle of a request.
+    pub(super) fn certificate(self) -> Result<Option<Arc<CStr>>, Fault> {
+        let Some(state) = self.master().unwrap_or(self).state() else { return Ok(None) };
+        if self.is_secondary() {
+            return Ok(state.certificate()?.as_ref().and_then(Certificate::fingerprint));
+        }
+        let Some(current) = self.ssl(state).and_then(|ssl| ssl.peer_certificate()) else {
+            *state.certificate()? = None;
+            return Ok(None);
+        };
+        let mut known = state.certificate()?;
+        match &*known {
+            Some(known) if known.is(&current) => Ok(known.fingerprint()),
+            _ => {
+                let seen = Certificate::new(current, self.has_verified_certificate())?;
+                Ok(known.insert(seen).fingerprint())
             }
         }
     }
 
-    /// Opens the channel as soon as the handshake is over, on the connection's own thread, for the HTTP/2 workers that
-    /// will ask for it. A handshake that failed has nothing to open, and that is no fault.
-    pub(super) fn prepare_channel(self) -> Result<(), Fault> {
-        match self.state().and_then(|state| Some((state, self.ssl(state)?))) {
-            Some((state, ssl)) if ssl.is_handshake_over() => state.open(ssl).map(drop),
+    /// Whether mod_ssl has verified the client's certificate.
+    fn has_verified_certificate(self) -> bool {
+        // SAFETY: the conn_rec is valid (from_raw); mod_ssl only reads the name.
+        let verdict = unsafe { ffi::tb_ssl_variable(self.raw, c"SSL_CLIENT_VERIFY".as_ptr()) };
+        // SAFETY: mod_ssl answers with a C string, or NULL.
+        !verdict.is_null() && unsafe { CStr::from_ptr(verdict) } == c"SUCCESS"
+    }
+
+    /// Whether post-handshake work is finished. While a channel is open, a renegotiation that ends it is noticed by the next
+    /// request; without Token Binding there was nothing to open, and the first request has counted it.
+    pub(super) fn is_settled(self) -> bool {
+        match self.state() {
+            Some(state) => {
+                state.is_counted.get() || state.handshake().is_ok_and(|handshake| handshake.is_open())
+            }
+            // No TLS.
+            None => true,
+        }
+    }
+
+    /// Does what workers of HTTP/2 can't do, when the handshake is over, on the connection's own thread: opens the channel,
+    /// and looks at the client's certificate. A handshake that failed has nothing to open, and that is no fault.
+    pub(super) fn prepare(self) -> Result<(), Fault> {
+        match self.state().and_then(|state| self.ssl(state)) {
+            Some(ssl) if ssl.is_handshake_over() => {
+                self.channel()?;
+                self.certificate().map(drop)
+            }
             _ => Ok(()),
         }
     }
 
     /// Counts a TLS connection without Token Binding, once.
     pub(super) fn count_unbound(self) {
-        // SAFETY: the conn_rec is valid (from_raw).
-        let is_tls = || unsafe { ffi::tb_ssl_is_https(self.raw) } != 0;
+        let Some(state) = self.state().filter(|state| !state.is_counted.get()) else { return };
         // SAFETY: the conn_rec is valid (from_raw). mod_ssl gives a connection up whose handshake has failed.
         let is_over = unsafe { (*self.raw).aborted } != 0;
-        let is_bound = || {
-            self.state()
-                .is_some_and(|state| matches!(state.handshake().map(|it| it.opened()), Ok(Ok(Some(_)))))
-        };
-        if is_over || self.notes().get(COUNTED).is_some() || is_bound() || !is_tls() {
+        let is_bound = matches!(state.handshake().map(|it| it.opened()), Ok(Ok(Some(_))));
+        if is_over || is_bound || self.ssl(state).is_none() {
             return;
         }
-        self.notes().set(COUNTED, c"1");
-        let offered = self.notes().get(OFFERED).is_some();
-        count(if offered { Count::NotAgreed } else { Count::NotOffered }, 1);
-    }
-
-    /// Remembers that the client offered Token Binding, and that it was not agreed on.
-    pub(super) fn note_offer(self) {
-        self.notes().set(OFFERED, c"1");
-    }
-
-    fn notes(self) -> Table<'c> {
-        // SAFETY: the conn_rec is valid (from_raw).
-        let notes = unsafe { (*self.raw).notes };
-        // SAFETY: a connection's notes live in its pool; callers are on the connection's own thread.
-        unsafe { Table::from_raw(notes) }
+        state.is_counted.set(true);
+        count(if state.is_offered.get() { Count::NotAgreed } else { Count::NotOffered }, 1);
     }
 
     /// The connection's SSL object, while mod_ssl has one. Only on the connection's own thread.
@@ -189,7 +219,3 @@ impl<'c> Connection<'c> {
         unsafe { (*self.raw).aborted = 1 };
     }
 }
-
-/// Notes of ours on a connection: it is counted; Token Binding was offered on it in vain.
-const COUNTED: &CStr = c"token-binding-counted";
-const OFFERED: &CStr = c"token-binding-offered";

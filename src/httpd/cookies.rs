@@ -6,19 +6,21 @@ use std::ffi::CStr;
 use std::fmt::Write as _;
 
 use super::ffi;
-use super::filter::{Filter, look_once};
+use super::filter::{self, Filter, look_once};
 use super::guard::Site;
 use super::log::{Sink, log};
 use super::request::Request;
-use super::status::count;
+use super::status::{count, is_first_of_name};
 use super::table::Table;
-use crate::cookies::incoming::{self, Incoming};
-use crate::cookies::outgoing::{self, Outgoing, Personal, Withheld, needs_private};
+use crate::cookies::incoming::{self, Cause, Incoming, RefusedCookie};
+use crate::cookies::outgoing::{self, BoundName, Outgoing, Personal, Size, Withheld, needs_private};
 use crate::cookies::settings::{Binder, Client};
 use crate::counters::Count;
 use crate::outcome::{Level, Response, tags};
 
 const COOKIE: &CStr = c"Cookie";
+/// RFC 2965's, too. httpd's own `ap_cookie_read` takes cookies from it (mod_session_cookie, mod_auth_form, mod_lua).
+const COOKIE_2: &CStr = c"Cookie2";
 const SET_COOKIE: &CStr = c"Set-Cookie";
 /// RFC 2965's. No client of today knows it; a bound cookie does not leave in it.
 const SET_COOKIE_2: &CStr = c"Set-Cookie2";
@@ -32,7 +34,12 @@ const NAMED: usize = 4;
 /// what is sent.
 const FILTER_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_CONTENT_SET;
 
-static FILTER: Filter = Filter::output();
+static FILTER: Filter = Filter::new();
+
+/// Of the answers of sub-requests, mod_cache keeps what comes to it before mod_headers.
+const PART_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_CONTENT_SET - 2;
+
+static OF_PARTS: Filter = Filter::new();
 
 /// What is kept with a request on a virtual host that binds cookies.
 #[derive(Debug)]
@@ -50,18 +57,21 @@ pub(super) enum ClientKind {
     Bound,
     Unbound,
     Unknown,
+    Trace,
 }
 
-/// Registers the filter with httpd, once per start.
+/// Registers the filters with httpd, once per start.
 pub(super) fn register() {
-    // SAFETY: httpd copies the name; the function stays mapped (-z nodelete).
-    let record = unsafe {
-        ffi::ap_register_output_filter(c"TOKEN_BINDING_COOKIES".as_ptr(), Some(seal), None, FILTER_TYPE)
-    };
-    FILTER.registered(record);
+    for (filter, name, kind) in
+        [(&FILTER, c"TOKEN_BINDING_COOKIES", FILTER_TYPE), (&OF_PARTS, c"TOKEN_BINDING_PART", PART_TYPE)]
+    {
+        // SAFETY: httpd copies the name; the function stays mapped (-z nodelete).
+        let record = unsafe { ffi::ap_register_output_filter(name.as_ptr(), Some(seal), None, kind) };
+        filter.registered(record);
+    }
 }
 
-/// Does the request's virtual host bind cookies? `Err` after a fault at start-up.
+/// What binds cookies on the request's virtual host, if anything does. `Err` after a fault at start-up.
 fn binder(request: Request<'_>) -> Result<Option<Binder<'_>>, ()> {
     request.server_config().ok_or(())?.cookies.binder().map_err(|_| ())
 }
@@ -83,22 +93,25 @@ pub(super) fn receive(request: Request<'_>, kind: ClientKind) -> Response {
         ClientKind::Unbound if request.is_pushed() => ClientKind::Unknown,
         kind => kind,
     };
+    let kind = if request.is_trace() { ClientKind::Trace } else { kind };
     let headers = request.headers();
     let mut state = CookieState { kind, had_cookie: false, sealed: RefCell::default() };
-    let lines: Vec<&[u8]> = headers.all(COOKIE).map(CStr::to_bytes).collect();
-    if !lines.is_empty() {
+    let mut incoming = Incoming::default();
+    if headers.get(COOKIE).is_some() {
         // httpd joins lines of one name itself, but HTTP/2 and other modules have their own ways to fill the table.
-        let incoming = incoming::rewrite(binder, client(request, kind), &lines.join(&b"; "[..]));
+        let lines: Vec<&[u8]> = headers.all(COOKIE).map(CStr::to_bytes).collect();
+        incoming = incoming::rewrite(binder, client(request, kind), &lines.join(&b"; "[..]));
         state.had_cookie = incoming.accepted > 0;
-        report(request, &incoming);
-        headers.unset(COOKIE);
-        if let Some(header) = &incoming.header {
-            headers.set(COOKIE, request.pool().copy_bytes(header));
-        }
-        if incoming.has_fault() {
-            return Response::ServerError;
+        match &incoming.header {
+            Some(header) => headers.set(COOKIE, request.pool().copy_bytes(header)),
+            None => headers.unset(COOKIE),
         }
     }
+    if headers.get(COOKIE_2).is_some() {
+        headers.unset(COOKIE_2);
+        incoming.refused.push(RefusedCookie { name: None, cause: Cause::Cookie2 });
+    }
+    report(request, &incoming);
     request.keep_cookies(state);
     Response::ServeUnbound
 }
@@ -108,6 +121,7 @@ fn client(request: Request<'_>, kind: ClientKind) -> Client<'_> {
     match (kind, request.bindings()) {
         (ClientKind::Bound, Some(bindings)) => Client::Bound(bindings.provided().as_bytes()),
         (ClientKind::Unbound, None) => Client::Unbound,
+        (ClientKind::Trace, _) => Client::Trace,
         _ => Client::Unknown,
     }
 }
@@ -123,21 +137,18 @@ fn report(request: Request<'_>, incoming: &Incoming) {
     for (number, cookie) in incoming.refused.iter().take(NAMED).enumerate() {
         let between = if number == 0 { ":" } else { ";" };
         // Writing to a String can't fail.
-        let _ = write!(line, "{between} {}: {}", shown(&cookie.name), cookie.cause);
+        let _ = write!(line, "{between} {}: {}", shown(cookie.name.as_deref()), cookie.cause);
     }
     if incoming.refused.len() > NAMED {
         let _ = write!(line, "; and {} more", incoming.refused.len() - NAMED);
     }
-    let (tag, level) = if incoming.has_fault() {
-        (tags::COOKIE_FAULT, Level::Error)
-    } else {
-        (tags::COOKIE_REFUSED, Level::Info)
-    };
-    log(Sink::Request(request), level, format_args!("{tag}: cookies kept from the application{line}"));
+    let tag = tags::COOKIE_REFUSED;
+    log(Sink::Request(request), Level::Info, format_args!("{tag}: cookies kept from the application{line}"));
 }
 
 /// A cookie's name for the log: the client may have sent anything.
-fn shown(name: &[u8]) -> String {
+fn shown(name: Option<&[u8]>) -> String {
+    let Some(name) = name else { return "(no name)".to_owned() };
     let (start, cut) = match name.split_at_checked(64) {
         Some((start, rest)) if !rest.is_empty() => (start, "..."),
         _ => (name, ""),
@@ -150,11 +161,26 @@ fn fault(request: Request<'_>, what: &str) -> Response {
     Response::ServerError
 }
 
-/// Has the cookies of a request's response sealed. Sub-requests have no headers of their own to send.
+/// Has the cookies of a request's response sealed, and caches told if it is one client's own.
 pub(super) fn prepare(request: Request<'_>) {
-    if are_bound(request) && !request.is_sub_request() {
+    if request.is_sub_request() {
+        // It sends no headers of its own, but a cache can keep it.
+        if request.is_asked() || request.bindings().is_some() || had_cookie(request) {
+            OF_PARTS.add_once(request);
+        }
+    } else if are_bound(request) || is_asked(request) {
         FILTER.add_once(request);
     }
+}
+
+fn had_cookie(request: Request<'_>) -> bool {
+    request.cookies().is_some_and(|state| state.had_cookie)
+}
+
+/// Whether the answer depends on what somebody asked of the client's Token Binding. Those who include parts in a page can ask
+/// when its headers have left.
+fn is_asked(request: Request<'_>) -> bool {
+    request.is_asked() || (request.bindings().is_some() && filter::has_output(request, c"includes"))
 }
 
 /// The filter: sees the response's first bytes, when mod_headers has done its part.
@@ -168,6 +194,13 @@ unsafe extern "C" fn seal(
 
 /// Seals the response's bound cookies. `false`: it must not be sent.
 fn seal_all(request: Request<'_>) -> bool {
+    if request.is_sub_request() {
+        keep_from_shared_caches(request, Personal::HadCookie);
+        return true;
+    }
+    if is_asked(request) {
+        keep_from_shared_caches(request, Personal::Asked);
+    }
     let binder = match binder(request) {
         Ok(None) => return true,
         Ok(Some(binder)) => binder,
@@ -185,8 +218,8 @@ fn seal_all(request: Request<'_>) -> bool {
         if state.is_some_and(|state| state.sealed.borrow().iter().any(|sealed| sealed == line)) {
             return Outgoing::AsItIs;
         }
-        if from_cache && let Some(name) = outgoing::bound_name(binder, line) {
-            return Outgoing::Withheld { name: name.to_vec(), cause: Withheld::Late };
+        if from_cache && let Some(bound) = outgoing::bound_name(binder, line) {
+            return Outgoing::Withheld { name: bound.logged(), cause: Withheld::Late };
         }
         match outgoing::rewrite(binder, client, line) {
             Ok(sealed) => {
@@ -198,7 +231,7 @@ fn seal_all(request: Request<'_>) -> bool {
             }
             Err(_) => {
                 faults = true;
-                let name = outgoing::bound_name(binder, line).unwrap_or_default().to_vec();
+                let name = outgoing::bound_name(binder, line).and_then(BoundName::logged);
                 Outgoing::Withheld { name, cause: Withheld::Fault }
             }
         }
@@ -214,19 +247,19 @@ pub(super) fn check_all(request: Request<'_>) {
     let Ok(Some(binder)) = binder(request) else { return };
     let state = request.cookies();
     each_set_cookie(request, |line| match outgoing::bound_name(binder, line) {
-        Some(name)
+        Some(bound)
             if !state.is_some_and(|state| state.sealed.borrow().iter().any(|sealed| sealed == line)) =>
         {
-            Outgoing::Withheld { name: name.to_vec(), cause: Withheld::Late }
+            Outgoing::Withheld { name: bound.logged(), cause: Withheld::Late }
         }
         _ => Outgoing::AsItIs,
     });
 }
 
-/// Has each `Set-Cookie` line of the response looked at, and puts in its place what comes of it.
+/// Rewrites each `Set-Cookie` line of the response.
 fn each_set_cookie(request: Request<'_>, mut rewrite: impl FnMut(&[u8]) -> Outgoing) {
     for table in request.response_headers() {
-        for name in [SET_COOKIE, SET_COOKIE_2] {
+        for name in [SET_COOKIE, SET_COOKIE_2].into_iter().filter(|name| table.get(name).is_some()) {
             let lines: Vec<&CStr> = table.all(name).collect();
             let results: Vec<Outgoing> = lines.iter().map(|line| rewrite(line.to_bytes())).collect();
             if results.iter().all(|result| *result == Outgoing::AsItIs) {
@@ -243,19 +276,9 @@ fn each_set_cookie(request: Request<'_>, mut rewrite: impl FnMut(&[u8]) -> Outgo
 fn put<'r>(request: Request<'r>, table: Table<'r>, header: &'static CStr, line: &'r CStr, result: Outgoing) {
     match result {
         Outgoing::AsItIs => table.add(header, line),
-        Outgoing::Sealed { line, too_long } => {
+        Outgoing::Sealed { line, size } => {
             count(Count::CookiesSealed, 1);
-            if let Some(size) = too_long {
-                let name = shown(line.split(|byte| *byte == b'=').next().unwrap_or_default());
-                log(
-                    Sink::Request(request),
-                    Level::Warning,
-                    format_args!(
-                        "{}: Set-Cookie {name}: sealed it has {size} bytes, and browsers drop more than 4096",
-                        tags::COOKIE_TOO_LONG
-                    ),
-                );
-            }
+            warn_of(request, line.split(|byte| *byte == b'=').next(), size);
             table.add(header, request.pool().copy_bytes(&line));
         }
         Outgoing::Withheld { name, cause } => {
@@ -264,9 +287,28 @@ fn put<'r>(request: Request<'r>, table: Table<'r>, header: &'static CStr, line: 
                 Withheld::Fault => (tags::COOKIE_FAULT, Level::Error),
                 _ => (tags::COOKIE_WITHHELD, Level::Info),
             };
-            let name = shown(&name);
+            let name = shown(name.as_deref());
             log(Sink::Request(request), level, format_args!("{tag}: Set-Cookie {name} withheld: {cause}"));
         }
+    }
+}
+
+/// Says, once a name and start, that browsers drop a cookie, or that it is left readable for them to keep it.
+fn warn_of(request: Request<'_>, name: Option<&[u8]>, size: Size) {
+    let (size, what) = match size {
+        Size::Kept => return,
+        Size::KeptReadable(size) => (size, "it is sent readable: encrypted it would have"),
+        Size::TooLong(size) => (size, "browsers drop it: sealed it has"),
+    };
+    if is_first_of_name(name.unwrap_or_default()) {
+        let (tag, name) = (tags::COOKIE_TOO_LONG, shown(name));
+        log(
+            Sink::Request(request),
+            Level::Warning,
+            format_args!(
+                "{tag}: Set-Cookie {name}: {what} {size} bytes with its name, and browsers keep 4096"
+            ),
+        );
     }
 }
 

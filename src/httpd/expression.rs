@@ -74,6 +74,7 @@ unsafe extern "C" fn evaluate(
         // SAFETY: the argument, as a C string.
         let argument = unsafe { CStr::from_ptr(argument) };
         let question = Question::parse(&argument.to_string_lossy()).ok();
+        request.note_asked();
         let answer =
             question.zip(request.bindings()).and_then(|(question, bindings)| question.answer(bindings));
         answer.map_or(NOTHING.as_ptr(), |answer| request.pool().copy_text(&answer).as_ptr())

@@ -1,6 +1,6 @@
 //! httpd's filters: what they have in common, whichever way the data goes.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -11,24 +11,12 @@ use super::request::Request;
 
 /// A filter that is registered with httpd at each start.
 pub(super) struct Filter {
-    direction: Direction,
     record: AtomicPtr<ffi::ap_filter_rec_t>,
 }
 
-enum Direction {
-    /// What the client sends.
-    Input,
-    /// What the server sends.
-    Output,
-}
-
 impl Filter {
-    pub(super) const fn input() -> Self {
-        Self { direction: Direction::Input, record: AtomicPtr::new(ptr::null_mut()) }
-    }
-
-    pub(super) const fn output() -> Self {
-        Self { direction: Direction::Output, record: AtomicPtr::new(ptr::null_mut()) }
+    pub(super) const fn new() -> Self {
+        Self { record: AtomicPtr::new(ptr::null_mut()) }
     }
 
     /// Notes what httpd has made of it.
@@ -36,26 +24,55 @@ impl Filter {
         self.record.store(record, Ordering::Release);
     }
 
-    /// Adds it to a request, unless it is there.
-    pub(super) fn add_once(&self, request: Request<'_>) {
-        // SAFETY: the request_rec is valid (Request).
-        let filters = unsafe { &*request.as_ptr() };
-        let (first, add): (_, AddFilter) = match self.direction {
-            Direction::Input => (filters.input_filters, ffi::ap_add_input_filter_handle),
-            Direction::Output => (filters.output_filters, ffi::ap_add_output_filter_handle),
-        };
+    /// Adds an input filter of httpd's protocol type to a request, unless it is there: above all others of this type, so that
+    /// whoever reads the request's body reads through it, mod_ssl included, which reads from the topmost filter of this type.
+    /// httpd itself adds a filter below those of its type; the others are therefore taken out and added again.
+    pub(super) fn add_above_protocol(&self, request: Request<'_>) {
         let record = self.record.load(Ordering::Acquire);
-        if is_in(first, record) {
+        // SAFETY: the request_rec is valid (Request).
+        let mut next = unsafe { (*request.as_ptr()).proto_input_filters };
+        if is_in(next, record) {
+            return;
+        }
+        let mut others = Vec::new();
+        // SAFETY: a request's filters are a list in its and its connection's pools that ends with NULL.
+        while let Some(filter) = unsafe { next.as_ref() } {
+            // SAFETY: a filter's record is httpd's, and lives as long as the configuration.
+            let kind = unsafe { (*filter.frec).ftype };
+            if filter.r != request.as_ptr() || kind != ffi::AP_FTYPE_PROTOCOL {
+                break;
+            }
+            others.push((next, filter.frec, filter.ctx));
+            next = filter.next;
+        }
+        for (filter, ..) in &others {
+            // SAFETY: one of the request's own filters.
+            unsafe { ffi::ap_remove_input_filter(*filter) };
+        }
+        let connection = request.connection().as_ptr();
+        let again = others.into_iter().map(|(_, record, context)| (record, context));
+        for (record, context) in std::iter::once((record, ptr::null_mut())).chain(again) {
+            // SAFETY: the record is what httpd gave us, or that of a filter which was there, with that filter's own context;
+            // request and connection are valid (Request).
+            unsafe { ffi::ap_add_input_filter_handle(record, context, request.as_ptr(), connection) };
+        }
+    }
+
+    /// Adds an output filter to a request, unless it is there.
+    pub(super) fn add_once(&self, request: Request<'_>) {
+        let record = self.record.load(Ordering::Acquire);
+        // SAFETY: the request_rec is valid (Request).
+        if is_in(unsafe { (*request.as_ptr()).output_filters }, record) {
             return;
         }
         let connection = request.connection().as_ptr();
         // SAFETY: the record is what httpd gave us; request and connection are valid (Request).
-        unsafe { add(record, ptr::null_mut(), request.as_ptr(), connection) };
+        unsafe { ffi::ap_add_output_filter_handle(record, ptr::null_mut(), request.as_ptr(), connection) };
     }
 }
 
-/// An output filter of its own: nothing goes through.
-static REFUSING: Filter = Filter::output();
+/// Drops the response and aborts the connection.
+static REFUSING: Filter = Filter::new();
 
 /// Registers it with httpd, once per start.
 pub(super) fn register() {
@@ -87,14 +104,24 @@ unsafe extern "C" fn refuse_all(
     ffi::APR_EGENERAL_ as c_int
 }
 
-type AddFilter = unsafe extern "C" fn(
-    *mut ffi::ap_filter_rec_t,
-    *mut std::ffi::c_void,
-    *mut ffi::request_rec,
-    *mut ffi::conn_rec,
-) -> *mut ffi::ap_filter_t;
+/// Whether an output filter of this name, in lower case, is among a request's.
+pub(super) fn has_output(request: Request<'_>, name: &CStr) -> bool {
+    // SAFETY: the request_rec is valid (Request).
+    let mut filter = unsafe { (*request.as_ptr()).output_filters };
+    // SAFETY: a request's filters are a list in its and its connection's pools that ends with NULL.
+    while let Some(current) = unsafe { filter.as_ref() } {
+        // SAFETY: a filter's record is httpd's, and lives as long as the configuration.
+        let its = unsafe { (*current.frec).name };
+        // SAFETY: httpd keeps a C string there.
+        if unsafe { CStr::from_ptr(its) } == name {
+            return true;
+        }
+        filter = current.next;
+    }
+    false
+}
 
-/// Is it in the list that begins here?
+/// Whether it is in the list that begins here.
 fn is_in(mut filter: *mut ffi::ap_filter_t, record: *mut ffi::ap_filter_rec_t) -> bool {
     // SAFETY: a request's filters are a list in its and its connection's pools that ends with NULL.
     while let Some(current) = unsafe { filter.as_ref() } {

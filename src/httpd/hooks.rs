@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::ptr;
 
 use super::authz;
+use super::certificate;
 use super::connection::Connection;
 use super::cookies;
 use super::expression;
@@ -12,6 +13,7 @@ use super::ffi;
 use super::filter;
 use super::guard::{Site, guard, guard_response};
 use super::log::{Sink, log};
+use super::pool::Pool;
 use super::receive;
 use super::request::Request;
 use super::response;
@@ -31,8 +33,10 @@ unsafe impl<const N: usize> Sync for Modules<N> {}
 
 static MOD_SSL: Modules<2> = Modules([c"mod_ssl.c".as_ptr(), ptr::null()]);
 static MOD_HTTP2: Modules<2> = Modules([c"mod_http2.c".as_ptr(), ptr::null()]);
-static READERS_OF_HEADERS: Modules<3> =
-    Modules([c"mod_log_forensic.c".as_ptr(), c"mod_setenvif.c".as_ptr(), ptr::null()]);
+
+/// Before all others: mod_log_forensic, mod_security2 and mod_http2 are at APR_HOOK_REALLY_FIRST, where the order in which
+/// modules are loaded decides.
+const BEFORE_ALL_OTHERS: c_int = ffi::APR_HOOK_REALLY_FIRST - 100;
 
 /// Registers every hook. httpd calls it at each start and restart.
 pub(super) unsafe extern "C" fn register(pool: *mut ffi::apr_pool_t) {
@@ -61,20 +65,17 @@ pub(super) unsafe extern "C" fn register(pool: *mut ffi::apr_pool_t) {
                 middle,
             );
         }
-        // Before anything that looks at the headers: mod_log_forensic logs them from the same place, mod_setenvif and
-        // mod_remoteip take decisions on them.
+        // Before anything that looks at the headers, logs them or decides on them.
         // SAFETY: as above.
-        unsafe {
-            ffi::ap_hook_post_read_request(
-                Some(post_read_request),
-                none,
-                READERS_OF_HEADERS.0.as_ptr(),
-                ffi::APR_HOOK_REALLY_FIRST,
-            );
-        }
-        // The first hook that knows the directory's settings, and before access control and authentication.
+        unsafe { ffi::ap_hook_post_read_request(Some(post_read_request), none, none, BEFORE_ALL_OTHERS) };
+        // The first hook that knows the directory's settings, before access control and authentication; it runs for
+        // sub-requests, too.
         // SAFETY: as above.
-        unsafe { ffi::ap_hook_header_parser(Some(header_parser), none, none, ffi::APR_HOOK_FIRST as c_int) };
+        unsafe { ffi::ap_hook_post_perdir_config(Some(post_perdir_config), none, none, BEFORE_ALL_OTHERS) };
+        // After mod_ssl, which asks for a directory's certificate there, and before authentication and authorization.
+        let always = ffi::AP_AUTH_INTERNAL_PER_CONF as c_int;
+        // SAFETY: as above.
+        unsafe { ffi::ap_hook_check_access(Some(check_access), MOD_SSL.0.as_ptr(), none, middle, always) };
         // After mod_headers (APR_HOOK_LAST): filters of one type run in the order in which they were inserted.
         let last = ffi::APR_HOOK_REALLY_LAST as c_int;
         // SAFETY: as above.
@@ -126,7 +127,7 @@ const REFUSED: c_int = ffi::HTTP_INTERNAL_SERVER_ERROR as c_int;
 
 /// `httpd -t` and every start: what no single directive can see.
 unsafe extern "C" fn check_config(
-    _pool: *mut ffi::apr_pool_t,
+    pool: *mut ffi::apr_pool_t,
     _log: *mut ffi::apr_pool_t,
     _temporary: *mut ffi::apr_pool_t,
     main: *mut ffi::server_rec,
@@ -142,7 +143,9 @@ unsafe extern "C" fn check_config(
                 return REFUSED;
             }
         }
-        if secrets::load(main) { ffi::OK } else { REFUSED }
+        // SAFETY: httpd's pool for the configuration that it has read.
+        let pool = unsafe { Pool::from_raw(pool) };
+        if secrets::load(main, pool) { ffi::OK } else { REFUSED }
     })
 }
 
@@ -213,7 +216,7 @@ unsafe extern "C" fn process_connection(connection: *mut ffi::conn_rec) -> c_int
         if connection.is_secondary() || connection.is_settled() {
             return ffi::DECLINED;
         }
-        if let Err(fault) = connection.prepare_channel().map(|()| connection.count_unbound()) {
+        if let Err(fault) = connection.prepare().map(|()| connection.count_unbound()) {
             // Not the end of the connection: its requests are refused, each with a line in the log and a 500.
             log(
                 Sink::Connection(connection),
@@ -229,23 +232,32 @@ unsafe extern "C" fn process_connection(connection: *mut ffi::conn_rec) -> c_int
 unsafe extern "C" fn post_read_request(request: *mut ffi::request_rec) -> c_int {
     // SAFETY: httpd gives the request that this thread serves.
     let request = unsafe { Request::from_raw(request) };
-    guard(Site::PostReadRequest, Sink::Request(request), REFUSED, || match receive::receive(request) {
-        Response::ServeUnbound => ffi::DECLINED,
-        Response::BadRequest => ffi::HTTP_BAD_REQUEST as c_int,
-        Response::ServerError => REFUSED,
-    })
+    guard(Site::PostReadRequest, Sink::Request(request), REFUSED, || status_of(receive::receive(request)))
 }
 
 /// The directory's settings are known now: passes on what they ask for, if that is something else.
-unsafe extern "C" fn header_parser(request: *mut ffi::request_rec) -> c_int {
+unsafe extern "C" fn post_perdir_config(request: *mut ffi::request_rec) -> c_int {
     // SAFETY: httpd gives the request that this thread serves.
     let request = unsafe { Request::from_raw(request) };
-    guard(Site::HeaderParser, Sink::Request(request), REFUSED, || {
-        if request.directory_config().is_some_and(|directory| directory.pass.is_some()) {
-            receive::restore(request);
-        }
+    guard(Site::PostPerdirConfig, Sink::Request(request), REFUSED, || {
+        receive::settle(request);
         ffi::DECLINED
     })
+}
+
+/// mod_ssl has asked for the directory's certificate, if there was one to ask for.
+unsafe extern "C" fn check_access(request: *mut ffi::request_rec) -> c_int {
+    // SAFETY: httpd gives the request that this thread serves.
+    let request = unsafe { Request::from_raw(request) };
+    guard(Site::CheckAccess, Sink::Request(request), REFUSED, || status_of(certificate::receive(request)))
+}
+
+fn status_of(response: Response) -> c_int {
+    match response {
+        Response::ServeUnbound => ffi::DECLINED,
+        Response::BadRequest => ffi::HTTP_BAD_REQUEST as c_int,
+        Response::ServerError => REFUSED,
+    }
 }
 
 /// A request's filters are being put together.
@@ -253,8 +265,8 @@ unsafe extern "C" fn insert_filter(request: *mut ffi::request_rec) {
     // SAFETY: httpd gives the request that this thread serves.
     let request = unsafe { Request::from_raw(request) };
     guard_response(Site::InsertFilter, request, (), || {
-        // A sub-request that takes the place of the request (MultiViews) drops the filters that the request had.
-        trailers::watch(request);
+        // A sub-request that takes the place of the request (DirectoryIndex, MultiViews) brings its directory with it.
+        receive::settle(request);
         cookies::prepare(request);
         response::prepare(request);
     });

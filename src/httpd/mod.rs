@@ -9,6 +9,7 @@
 //! - Nothing is decided here: that is `policy`'s and `outcome`'s part.
 
 mod authz;
+mod certificate;
 mod connection;
 mod cookies;
 mod expression;

@@ -24,6 +24,10 @@ impl<'p> Pool<'p> {
         Self { raw, lifetime: PhantomData }
     }
 
+    pub(super) fn as_ptr(self) -> *mut ffi::apr_pool_t {
+        self.raw
+    }
+
     /// Moves `value` into the pool's keeping: it is dropped when the pool is cleared. The memory is the pool's too, which
     /// takes a tenth of the time of `malloc` and `free`.
     pub(super) fn place<T: 'static>(self, value: T) -> &'p mut T {

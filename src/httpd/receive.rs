@@ -6,12 +6,13 @@ use super::log::{Sink, log};
 use super::request::Request;
 use super::status::count;
 use super::trailers;
-use crate::bindings::TokenBindings;
+use crate::bindings::{Texted, TokenBindings};
 use crate::config::ServerConfig;
 use crate::counters::Count;
 use crate::headers::{Taken, connection_names_reserved};
 use crate::outcome::{Level, Refusal, Response, tags};
 use crate::policy::{Judgement, Standing, judge};
+use crate::variable::{Facts, Variable};
 
 /// Clears the request's headers, judges it, and passes on what was verified. `ServeUnbound` stands for "serve".
 pub(super) fn receive(request: Request<'_>) -> Response {
@@ -21,6 +22,7 @@ pub(super) fn receive(request: Request<'_>) -> Response {
     if request.origin().is_some() {
         // An internal redirect: the headers were taken from the first request, and its verdict holds for this one. What
         // httpd refused itself had none.
+        forget_redirected(request, config);
         restore(request);
         return match request.cookies() {
             Some(_) => Response::ServeUnbound,
@@ -33,9 +35,8 @@ pub(super) fn receive(request: Request<'_>) -> Response {
     match bindings(request, config, taken) {
         Ok(Some(_)) if names_our_headers(request) => refuse(request, config, Refusal::HopByHop),
         Ok(Some(bindings)) => {
-            if let Some(bindings) = request.keep(bindings) {
-                request.pass_on_first(bindings, config);
-            }
+            let facts = Facts { bindings: request.keep(bindings), certificate: None };
+            request.pass_on_first(facts, config);
             cookies::receive(request, ClientKind::Bound)
         }
         Ok(None) => cookies::receive(request, ClientKind::Unbound),
@@ -44,7 +45,7 @@ pub(super) fn receive(request: Request<'_>) -> Response {
 }
 
 /// Logs why, and does what the configuration makes of it.
-fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Response {
+pub(super) fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Response {
     let strict = config.strict();
     log(Sink::Request(request), refusal.level(strict), format_args!("{refusal}"));
     count(Count::of(&refusal), 1);
@@ -58,9 +59,11 @@ fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Resp
     }
 }
 
-/// Does the client want the headers that pass its bindings on taken out on the way to a backend?
-fn names_our_headers(request: Request<'_>) -> bool {
-    request.headers().get(c"Connection").is_some_and(|value| connection_names_reserved(value.to_bytes()))
+/// Whether the client wants the headers that pass its bindings on taken out on the way to a backend.
+pub(super) fn names_our_headers(request: Request<'_>) -> bool {
+    // HTTP/1.1's lines are one by now; other protocols and modules have their own ways to fill the table.
+    request.headers().get(c"Connection").is_some()
+        && request.headers().all(c"Connection").any(|value| connection_names_reserved(value.to_bytes()))
 }
 
 /// The Token Bindings that the request has, by its headers and its connection.
@@ -84,7 +87,7 @@ fn bindings(
         }
         (Judgement::TakeOver(forwarded), _) => {
             let bindings = forwarded.bindings().map_err(Refusal::Forwarded)?;
-            Ok(bindings.map(TokenBindings::Forwarded))
+            Ok(bindings.map(|bindings| TokenBindings::Forwarded(Box::new(Texted::new(bindings)))))
         }
         (Judgement::Unbound, _) | (Judgement::Verify(_), None) => Ok(None),
     }
@@ -109,9 +112,30 @@ fn comes_from_trusted_proxy(request: Request<'_>, config: &ServerConfig) -> bool
     trusted
 }
 
-/// Passes the request's bindings on again, after httpd has replaced its environment or its headers.
+/// Passes what is known of the request on again, after httpd has replaced its environment or its headers.
 pub(super) fn restore(request: Request<'_>) {
-    if let (Some(bindings), Some(config)) = (request.bindings(), request.server_config()) {
-        request.pass_on(bindings, config, request.directory_config());
+    let Some(config) = request.server_config() else { return };
+    let facts = request.facts();
+    if !facts.is_empty() {
+        request.pass_on(facts, config, config.pass(request.directory_config()));
+    }
+}
+
+/// The request's directory is known, or has become another one: passes on what it asks for, if that is something else.
+pub(super) fn settle(request: Request<'_>) {
+    let Some(passed) = request.passed() else { return };
+    let Some(config) = request.server_config() else { return };
+    let pass = config.pass(request.directory_config());
+    if pass != passed {
+        request.pass_on(request.facts(), config, pass);
+    }
+}
+
+/// In an internal redirect httpd hands the variables on under names of its own, whatever the new directory asks for.
+fn forget_redirected(request: Request<'_>, config: &ServerConfig) {
+    for variable in Variable::ALL {
+        for name in [config.env_name(variable), variable.cgi_name()] {
+            request.environment().unset(request.pool().copy_bytes(&Variable::redirected(name)));
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! A request and what the module keeps with it.
 
-use std::cell::OnceCell;
-use std::ffi::CStr;
+use std::cell::{Cell, OnceCell};
+use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 use std::ptr;
+use std::sync::Arc;
 
 use super::connection::Connection;
 use super::cookies::CookieState;
@@ -14,7 +15,7 @@ use super::server::Server;
 use super::table::Table;
 use crate::bindings::TokenBindings;
 use crate::config::{DirectoryConfig, ServerConfig};
-use crate::policy::Variable;
+use crate::variable::{Facts, PassVar, Value, Variable};
 
 /// mod_http2's name for the variable that says whether a stream was pushed.
 const PUSHED: &CStr = c"H2_PUSHED";
@@ -25,6 +26,12 @@ const PUSHED: &CStr = c"H2_PUSHED";
 pub(super) struct RequestState {
     bindings: Option<TokenBindings>,
     cookies: OnceCell<CookieState>,
+    /// The fingerprint of the client's certificate.
+    certificate: OnceCell<Arc<CStr>>,
+    /// What was passed on last.
+    passed: Cell<Option<PassVar>>,
+    /// Whether the answer depends on what somebody asked of the client's Token Binding.
+    is_asked: Cell<bool>,
 }
 
 /// A `request_rec` that lives at least as long as `'r`, used by one thread.
@@ -113,10 +120,16 @@ impl<'r> Request<'r> {
         u16::try_from(unsafe { (*self.raw).status }).unwrap_or(0)
     }
 
-    /// Identifies the header table, to see whether httpd has put another in its place.
-    pub(super) fn headers_identity(self) -> usize {
+    /// Puts another table in the place of the request's headers.
+    pub(super) fn set_headers(self, headers: Table<'r>) {
+        // SAFETY: the request_rec is valid (from_raw), and the table lives as long.
+        unsafe { (*self.raw).headers_in = headers.as_ptr() };
+    }
+
+    /// Whether the answer shows the request as it has arrived (RFC 9110 s9.3.8).
+    pub(super) fn is_trace(self) -> bool {
         // SAFETY: the request_rec is valid (from_raw).
-        unsafe { (*self.raw).headers_in }.addr()
+        unsafe { (*self.raw).method_number == ffi::M_TRACE as c_int }
     }
 
     pub(super) fn trailers(self) -> Option<Table<'r>> {
@@ -165,6 +178,30 @@ impl<'r> Request<'r> {
         unsafe { state.cast::<RequestState>().as_ref() }
     }
 
+    /// What is known of the client of this request, or of the one which it continues.
+    pub(super) fn facts(self) -> Facts<'r> {
+        Facts { bindings: self.bindings(), certificate: self.certificate() }
+    }
+
+    fn certificate(self) -> Option<&'r CStr> {
+        let own = self.state().and_then(|state| state.certificate.get());
+        own.map(|fingerprint| &**fingerprint).or_else(|| self.origin().and_then(Self::certificate))
+    }
+
+    /// Whether the answer depends on what somebody asked of the client's Token Binding, or that to the request which this
+    /// one continues.
+    pub(super) fn is_asked(self) -> bool {
+        self.state().is_some_and(|state| state.is_asked.get()) || self.origin().is_some_and(Self::is_asked)
+    }
+
+    /// Remembers that it does: of this request, and of those which it is a part of.
+    pub(super) fn note_asked(self) {
+        self.own_state().is_asked.set(true);
+        if let Some(origin) = self.origin() {
+            origin.note_asked();
+        }
+    }
+
     /// Keeps the Token Bindings with the request.
     pub(super) fn keep(self, bindings: TokenBindings) -> Option<&'r TokenBindings> {
         self.keep_state(RequestState { bindings: Some(bindings), ..RequestState::default() })
@@ -174,9 +211,18 @@ impl<'r> Request<'r> {
 
     /// Keeps what is known of the request's cookies.
     pub(super) fn keep_cookies(self, cookies: CookieState) {
-        let state = self.state().unwrap_or_else(|| self.keep_state(RequestState::default()));
         // Known once, and then for good.
-        let _ = state.cookies.set(cookies);
+        let _ = self.own_state().cookies.set(cookies);
+    }
+
+    /// Keeps the fingerprint of the client's certificate.
+    pub(super) fn keep_certificate(self, fingerprint: Arc<CStr>) {
+        // Asked for once in a request; one that httpd redirects to has a place of its own.
+        let _ = self.own_state().certificate.set(fingerprint);
+    }
+
+    fn own_state(self) -> &'r RequestState {
+        self.state().unwrap_or_else(|| self.keep_state(RequestState::default()))
     }
 
     fn keep_state(self, state: RequestState) -> &'r RequestState {
@@ -189,44 +235,58 @@ impl<'r> Request<'r> {
         state
     }
 
-    /// Passes the bindings on, before anything is known of the directory. The request's headers have just been cleared of
-    /// the names that are set.
-    pub(super) fn pass_on_first(self, bindings: &TokenBindings, config: &'r ServerConfig) {
-        let (environment, headers) = (self.environment(), self.headers());
-        if !environment.is_empty() {
-            return self.pass_on(bindings, config, None);
-        }
+    /// What was passed on last, in this request or in the one which it continues.
+    pub(super) fn passed(self) -> Option<PassVar> {
+        let own = self.state().and_then(|state| state.passed.get());
+        own.or_else(|| self.origin().and_then(Self::passed))
+    }
+
+    /// Passes the facts on, before anything is known of the directory. The request's headers have just been cleared of the
+    /// names that are set.
+    pub(super) fn pass_on_first(self, facts: Facts<'r>, config: &'r ServerConfig) {
         let pass = config.pass(None);
+        if !self.environment().is_empty() {
+            return self.pass_on(facts, config, pass);
+        }
+        let (environment, headers) = (self.environment(), self.headers());
+        let to_headers = config.pass_headers() && !self.is_trace();
         for variable in Variable::ALL.into_iter().filter(|variable| pass.includes(*variable)) {
-            let Some(value) = variable.value(bindings) else { continue };
-            let value = self.pool().copy_text(&value);
+            let Some(value) = facts.value(variable) else { continue };
+            let value = self.text(value);
             environment.add(config.env_name(variable), value);
-            if config.pass_headers() {
+            if to_headers {
                 headers.add(variable.header_name(), value);
             }
         }
+        self.own_state().passed.set(Some(pass));
     }
 
-    /// Passes the bindings on: sets the variables that the directory's settings name and takes back the others, in the
-    /// environment and, if so configured, in the request's headers.
-    pub(super) fn pass_on(
-        self,
-        bindings: &TokenBindings,
-        config: &'r ServerConfig,
-        directory: Option<&DirectoryConfig>,
-    ) {
-        let pass = config.pass(directory);
+    /// Passes the facts on: sets the variables of `pass` and takes back the others, in the environment and, if so configured,
+    /// in the request's headers.
+    pub(super) fn pass_on(self, facts: Facts<'r>, config: &'r ServerConfig, pass: PassVar) {
+        let to_headers = config.pass_headers() && !self.is_trace();
         for variable in Variable::ALL {
-            let value = if pass.includes(variable) { variable.value(bindings) } else { None };
-            let value = value.map(|value| self.pool().copy_text(&value));
+            let value = if pass.includes(variable) { facts.value(variable) } else { None };
+            let value = value.map(|value| self.text(value));
             let put = |table: Table<'r>, name: &'r CStr| match value {
                 Some(value) => table.set(name, value),
                 None => table.unset(name),
             };
             put(self.environment(), config.env_name(variable));
-            if config.pass_headers() {
+            // The header's, which whoever prepared the environment of the request that this one is a part of has left there.
+            self.environment().unset(variable.cgi_name());
+            if to_headers {
                 put(self.headers(), variable.header_name());
             }
+        }
+        self.own_state().passed.set(Some(pass));
+    }
+
+    /// A text that is kept with the request lives as long as its tables, in the same pool.
+    fn text(self, value: Value<'r>) -> &'r CStr {
+        match value {
+            Value::Kept(text) => text,
+            Value::Made(text) => self.pool().copy_text(&text),
         }
     }
 }

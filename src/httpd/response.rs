@@ -15,7 +15,7 @@ const FILTER_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_PROTOCOL - 1;
 
 const INCLUDE_REFERRED: &CStr = c"Include-Referred-Token-Binding-ID";
 
-static FILTER: Filter = Filter::output();
+static FILTER: Filter = Filter::new();
 
 /// Registers the filter with httpd, once per start.
 pub(super) fn register() {

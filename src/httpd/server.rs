@@ -1,8 +1,11 @@
 //! A server or virtual host, and its settings.
 
+use std::ffi::CStr;
 use std::marker::PhantomData;
+use std::ptr;
 
 use super::ffi;
+use super::pool::Pool;
 use super::record;
 use crate::config::ServerConfig;
 
@@ -28,6 +31,35 @@ impl<'s> Server<'s> {
     pub(super) fn config(self) -> Option<&'s ServerConfig> {
         // SAFETY: our slot holds what `create_server_config` or the merge made, which lives as long as the server.
         unsafe { self.config_ptr().as_ref() }
+    }
+
+    /// The settings that belong to this virtual host alone. httpd has those that say nothing of their own share the main
+    /// server's; such a one gets a copy.
+    pub(super) fn own_config(self, main: Server<'_>, pool: Pool<'_>) -> *mut ServerConfig {
+        let config = self.config_ptr();
+        // SAFETY: our slot holds what `create_server_config` or the merge made, which lives as long as the server.
+        let Some(shared) = (unsafe { config.as_ref() }) else { return config };
+        if self.raw == main.raw || config != main.config_ptr() {
+            return config;
+        }
+        let own = ptr::from_mut(pool.place(shared.clone()));
+        // SAFETY: the server_rec is valid (from_raw).
+        let configs = unsafe { (*self.raw).module_config };
+        // SAFETY: module_config is the server's own vector, the module record is ours; the pool is the configuration's, and
+        // lives as long as the vector.
+        unsafe { ffi::ap_set_module_config(configs, record::module(), own.cast()) };
+        own
+    }
+
+    /// Its `ServerName`, without a port, or what httpd takes for it.
+    pub(super) fn name(self) -> &'s [u8] {
+        // SAFETY: the server_rec is valid (from_raw).
+        let name = unsafe { (*self.raw).server_hostname };
+        if name.is_null() {
+            return b"";
+        }
+        // SAFETY: a C string that lives as long as the configuration.
+        unsafe { CStr::from_ptr(name) }.to_bytes()
     }
 
     /// As [`config`](Self::config), for the directives that write to it.

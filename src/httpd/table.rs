@@ -4,10 +4,11 @@ use std::ffi::CStr;
 use std::marker::PhantomData;
 
 use super::ffi;
+use super::pool::Pool;
 use crate::headers::{Taken, may_be_reserved, reserved};
 
-/// A table that lives at least as long as `'t`, and so do the strings in it.
-#[derive(Clone, Copy)]
+/// A table that lives at least as long as `'t`, and so do the strings in it. Two are equal if they are the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Table<'t> {
     raw: *mut ffi::apr_table_t,
     lifetime: PhantomData<&'t ()>,
@@ -83,20 +84,44 @@ impl<'t> Table<'t> {
             None => {}
             // Most requests have one at most.
             Some(name) if found == 1 => self.remove(name),
-            Some(_) => self.retain(|entry| reserved(entry.name().to_bytes()).is_none()),
+            Some(_) => self.retain(|name| reserved(name).is_none()),
         }
         taken
     }
 
-    /// Removes the other entries. One by one that would take, of a client that sends thousands, the square of the time.
-    fn retain(self, stays: impl Fn(Entry<'t>) -> bool) {
-        let kept: Vec<(&CStr, &CStr)> =
-            self.entries().filter(|entry| stays(*entry)).map(|entry| (entry.name(), entry.value())).collect();
+    /// Removes the entries whose names don't stay. One by one that would take, of a client that sends thousands, the square
+    /// of the time.
+    pub(super) fn retain(self, stays: impl Fn(&[u8]) -> bool) {
+        let mut gone = 0;
+        let kept: Vec<(&CStr, &CStr)> = self
+            .entries()
+            .filter(|entry| {
+                stays(entry.name().to_bytes()) || {
+                    gone += 1;
+                    false
+                }
+            })
+            .map(|entry| (entry.name(), entry.value()))
+            .collect();
+        if gone == 0 {
+            return;
+        }
         // SAFETY: the table is alive (from_raw); no iterator over it is left.
         unsafe { ffi::apr_table_clear(self.raw) };
         for (name, value) in kept {
             self.add(name, value);
         }
+    }
+
+    /// A new table with these entries, and behind them those of another.
+    pub(super) fn overlay(self, other: Self, pool: Pool<'t>) -> Self {
+        // SAFETY: both tables and the pool are alive (from_raw).
+        let raw = unsafe { ffi::apr_table_overlay(pool.as_ptr(), self.raw, other.raw) };
+        Self { raw, lifetime: PhantomData }
+    }
+
+    pub(super) fn as_ptr(self) -> *mut ffi::apr_table_t {
+        self.raw
     }
 
     /// Is there nothing in it?

@@ -11,6 +11,8 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ::openssl::x509::X509Ref;
+use foreign_types::ForeignTypeRef as _;
 use openssl_sys::{self as openssl, SSL, SSL_CTX, X509};
 use token_binding::{
     EKM_LENGTH, EXPORTER_LABEL, EXTENSION_TYPE, Ekm, ServerPreferences, TokenBindingParameters,
@@ -109,7 +111,8 @@ pub(super) unsafe extern "C" fn pre_handshake(
     is_proxy: c_int,
 ) -> c_int {
     // SAFETY: mod_ssl calls the hook with the connection it has just made the SSL object for.
-    let sink = Sink::Connection(unsafe { Connection::from_raw(connection) });
+    let client = unsafe { Connection::from_raw(connection) };
+    let sink = Sink::Connection(client);
     guard(Site::PreHandshake, sink, ffi::HTTP_INTERNAL_SERVER_ERROR as c_int, || {
         if is_proxy != 0 {
             return ffi::OK;
@@ -117,6 +120,7 @@ pub(super) unsafe extern "C" fn pre_handshake(
         // SAFETY: the SSL object is mod_ssl's, just made; mod_ssl frees it before the connection.
         let stored = unsafe { openssl::SSL_set_ex_data(ssl, connection_index(), connection.cast()) };
         if stored == 1 {
+            client.create_state(ssl);
             return ffi::OK;
         }
         let (tag, cause) = (tags::HANDSHAKE_FAULT, ::openssl::error::ErrorStack::get());
@@ -196,14 +200,10 @@ fn offered(
             false
         }
     });
-    let state = match connection.state() {
-        Some(state) => state,
-        None if agreed.is_none() => {
-            connection.note_offer();
-            return Ok(());
-        }
-        None => connection.create_state(ssl.raw),
-    };
+    let state = connection.state().ok_or(ALERT_INTERNAL_ERROR)?;
+    if agreed.is_none() {
+        state.note_offer();
+    }
     let mut handshake = state.handshake().map_err(|fault| {
         log(sink, Level::Error, format_args!("{}: {fault}; handshake refused", tags::HANDSHAKE_FAULT));
         ALERT_INTERNAL_ERROR
@@ -284,6 +284,14 @@ impl<'s> Ssl<'s> {
     pub(super) fn is_handshake_over(self) -> bool {
         // SAFETY: the SSL object is valid (from_raw).
         unsafe { openssl::SSL_is_init_finished(self.raw) != 0 }
+    }
+
+    /// The certificate that the client has shown, in this handshake or in the one that this session began with.
+    pub(super) fn peer_certificate(self) -> Option<::openssl::x509::X509> {
+        // SAFETY: the SSL object is valid (from_raw).
+        let certificate = unsafe { ffi::tb_ssl_peer_certificate(self.raw) };
+        // SAFETY: OpenSSL's, and alive as long as the session; `to_owned` takes a share of it.
+        (!certificate.is_null()).then(|| unsafe { X509Ref::from_ptr(certificate) }.to_owned())
     }
 
     /// How many renegotiations there were on this connection, the current one included.

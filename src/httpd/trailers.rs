@@ -1,6 +1,10 @@
 //! Trailers: headers that come after a request's body, when the request is long under way. httpd keeps them apart
 //! (`trailers_in`), or with `MergeTrailers On` adds them to the headers, and a proxy passes them on. Names that a client
 //! must not set are removed there too.
+//!
+//! Whoever reads a body to its end makes httpd read the trailers: the handler, but before that perhaps mod_ssl (a certificate
+//! for a directory), mod_lua or mod_security2, some of them below the filters for bodies. So this filter is above httpd's own
+//! and below everybody else's, and when the read returns, the headers are right.
 
 use std::ffi::c_int;
 
@@ -9,13 +13,12 @@ use super::ffi;
 use super::filter::Filter;
 use super::guard::{Site, guard};
 use super::log::Sink;
-use super::receive;
 use super::request::Request;
+use crate::headers::is_forbidden_in_trailers;
 
-/// Above httpd's own HTTP filter (AP_FTYPE_PROTOCOL), which reads the trailers, and below all that want the body.
-const FILTER_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_PROTOCOL - 1;
+const FILTER_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_PROTOCOL;
 
-static FILTER: Filter = Filter::input();
+static FILTER: Filter = Filter::new();
 
 /// Registers the filter with httpd, once per start.
 pub(super) fn register() {
@@ -29,7 +32,7 @@ pub(super) fn register() {
 /// Watches the request's trailers, if it can have any and is not watched yet.
 pub(super) fn watch(request: Request<'_>) {
     if may_have_trailers(request) {
-        FILTER.add_once(request);
+        FILTER.add_above_protocol(request);
     }
 }
 
@@ -48,33 +51,28 @@ unsafe extern "C" fn trailers(
     block: ffi::apr_read_type_e,
     bytes: ffi::apr_off_t,
 ) -> ffi::apr_status_t {
-    // SAFETY: httpd calls a filter with its own ap_filter_t; `r` is the request it was added to.
+    // SAFETY: httpd calls a filter with its own ap_filter_t; `r` is the request it was added to, or redirected to since.
     let raw = unsafe { (*filter).r };
     // SAFETY: the request is being served, by this thread.
     let request = unsafe { Request::from_raw(raw) };
     guard(Site::TrailerFilter, Sink::Request(request), ffi::APR_EGENERAL_ as c_int, || {
-        let before = request.headers_identity();
-        let cookies = cookies::are_bound(request).then(|| request.headers().get(c"Cookie"));
+        let headers = request.headers();
         // SAFETY: httpd's own ap_filter_t, as above.
         let next = unsafe { (*filter).next };
         // SAFETY: the filter below is valid as long as this one; the other arguments are httpd's, passed on.
         let status = unsafe { ffi::ap_get_brigade(next, brigade, mode, block, bytes) };
-        if let Some(trailers) = request.trailers().filter(|trailers| !trailers.is_empty()) {
-            trailers.take_reserved();
-            if cookies.is_some() {
-                trailers.unset(c"Cookie");
-            }
+        // httpd reads the trailers' own lines through this filter, too.
+        if mode == ffi::AP_MODE_GETLINE {
+            return status;
         }
-        if request.headers_identity() != before {
-            let headers = request.headers();
-            headers.take_reserved();
-            receive::restore(request);
-            if let Some(cookies) = cookies {
-                headers.unset(c"Cookie");
-                if let Some(header) = cookies {
-                    headers.set(c"Cookie", header);
-                }
-            }
+        let Some(trailers) = request.trailers().filter(|trailers| !trailers.is_empty()) else {
+            return status;
+        };
+        let binds_cookies = cookies::are_bound(request);
+        trailers.retain(|name| !is_forbidden_in_trailers(name, binds_cookies));
+        if request.headers() != headers {
+            // httpd has merged them: what was there before they came, and what is left of them.
+            request.set_headers(headers.overlay(trailers, request.pool()));
         }
         status
     })

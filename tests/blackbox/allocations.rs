@@ -105,8 +105,8 @@ async fn without_memory_a_request_is_refused() {
     for kind in KINDS {
         let allocations = every_request_is_refused("PostReadRequest", kind, false).await;
         assert!(allocations > 5, "a verification allocates: {allocations}");
-        let allocations = every_request_is_refused("SealCookies", kind, false).await;
-        assert!(allocations > 2, "a seal allocates: {allocations}");
+        // Cookies are sealed without OpenSSL.
+        assert_eq!(every_request_is_refused("SealCookies", kind, false).await, 0);
     }
 }
 

@@ -80,7 +80,7 @@ async fn thousands_of_forged_headers_are_removed() {
 async fn thousands_of_cookies_under_a_bound_name_are_removed() {
     let server = cookies::setup(&format!("{UNLIMITED}\nTokenBindingCookie sid")).start();
     let visitor = Visitor::new();
-    for forged in ["sid=forged", "sid=tb1bm.AAAAAAAA.AAAA", "a,sid=forged", "a=\"sid=forged"] {
+    for forged in ["sid=forged", "sid=tb2be.AAAAAAAAAAAA.AAAA", "a,sid=forged", "a=\"sid=forged"] {
         let mut session = Session::open(&server, Protocol::Http1, Some(&visitor)).await;
         let header = format!("first=1; {}last=2", format!("{forged}; ").repeat(10_000));
         let page = session.send(Request::get(HOST, "/env.cgi").header("Cookie", header)).await;

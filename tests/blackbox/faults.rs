@@ -31,7 +31,7 @@ fn panicking_at(site: &str) -> Httpd {
 
 #[tokio::test]
 async fn a_panic_in_a_request_is_500_and_a_line_and_the_process_lives() {
-    for site in ["PostReadRequest", "HeaderParser"] {
+    for site in ["PostReadRequest", "PostPerdirConfig", "CheckAccess"] {
         let server = panicking_at(site);
         let visitor = Visitor::new();
         assert_eq!(visitor.visit(&server, "/page.html").await.status, 200, "{site}");

@@ -6,7 +6,7 @@ use tokbind::{Ekm, Request, Response, TokenBindingType, binding};
 use token_binding::MessageBuilder;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::support::client::{connect, http1, http2, unbound};
+use crate::support::client::{connect, http1, http2, options, unbound};
 use crate::support::httpd::{HOST, documented};
 use crate::support::{Httpd, Setup, VirtualHost, Visitor, shown};
 
@@ -30,9 +30,13 @@ fn backend_with(directives: &str) -> Httpd {
 
 /// A proxy before the backend; `scheme` says how it speaks with it.
 fn front(backend: &Httpd, scheme: &str) -> Httpd {
+    front_with(backend, scheme, "")
+}
+
+fn front_with(backend: &Httpd, scheme: &str, more: &str) -> Httpd {
     let origin = format!("{scheme}://127.0.0.1:{}", backend.port());
     let directives = documented("proxy-front.conf", &[("BACKEND", &origin)]);
-    let mut setup = Setup::with(&format!("ProxySourceAddress {PROXY}\n{directives}"));
+    let mut setup = Setup::with(&format!("ProxySourceAddress {PROXY}\n{directives}\n{more}"));
     setup.modules.push("proxy_http2");
     setup.start()
 }
@@ -101,7 +105,15 @@ async fn a_client_can_not_have_the_verified_headers_taken_for_the_connections_ow
     let backend = backend("");
     let front = front(&backend, "http");
     let visitor = Visitor::new();
-    for options in ["Sec-Provided-Token-Binding-ID", "keep-alive, sec-referred-token-binding-id ,x"] {
+    // mod_proxy ends a name at semicolons and white space, too.
+    for options in [
+        "Sec-Provided-Token-Binding-ID",
+        "keep-alive, sec-referred-token-binding-id ,x",
+        "keep-alive;Sec-Provided-Token-Binding-ID",
+        "keep-alive Sec-Provided-Token-Binding-ID",
+        "keep-alive\tSec-Provided-Token-Binding-ID;x",
+        ";;Sec-Provided-Token-Binding-ID",
+    ] {
         let mut http = http1(&front).await;
         let ekm = http.get_ref().ekm().unwrap();
         let request = visitor.get(&ekm, "/env.cgi").header("Connection", options);
@@ -114,6 +126,34 @@ async fn a_client_can_not_have_the_verified_headers_taken_for_the_connections_ow
         visitor.get(&ekm, "/env.cgi").header("Connection", "keep-alive, x-sec-provided-token-binding-id");
     let page = http.request(&request).await.unwrap();
     assert_eq!(seen(&page.text())[3], Some(visitor.id()), "{}", page.text());
+}
+
+/// Nor by a Connection line among the trailers, which mod_ssl has merged before mod_proxy looks.
+#[tokio::test]
+async fn a_connection_trailer_takes_nothing_out() {
+    let backend = backend("");
+    let front = front_with(
+        &backend,
+        "http",
+        "MergeTrailers On\nSSLCACertificateFile @DIR@/user.pem\n<Location />\n  SSLVerifyClient optional\n</Location>",
+    );
+    let visitor = Visitor::new();
+    let options = options().tls_version(openssl::ssl::SslVersion::TLS1_2);
+    let mut http = Http1::new(connect(&front, &options).await);
+    let ekm = http.get_ref().ekm().unwrap();
+    let mut request = visitor.get(&ekm, "/env.cgi").body("body").chunked();
+    request.method = "POST".into();
+    for (name, value) in [
+        ("Connection", "Sec-Provided-Token-Binding-ID"),
+        ("Sec-Provided-Token-Binding-ID", "forged"),
+        ("X-Harmless", "trailer"),
+    ] {
+        request = request.trailer(name, value);
+    }
+    let page = http.request(&request).await.unwrap();
+    assert_eq!(http.get_ref().renegotiations(), 1);
+    assert_eq!(seen(&page.text())[3], Some(visitor.id()), "{}", page.text());
+    assert_eq!(shown(&page.text(), "HTTP_X_HARMLESS"), Some("trailer"), "{}", page.text());
 }
 
 #[tokio::test]

@@ -7,11 +7,15 @@ use crate::support::session::{PROTOCOLS, Protocol, fetch};
 use crate::support::{Httpd, Visitor, shown};
 
 fn server(directives: &str) -> Httpd {
+    server_with("TokenBindingCookie sid", directives)
+}
+
+fn server_with(cookies: &str, directives: &str) -> Httpd {
     let mut setup = setup(&format!(
-        "TokenBindingCookie sid\nCacheEnable disk /cached\nCacheRoot @DIR@/cache\nCacheHeader on\n\
+        "{cookies}\nCacheEnable disk /cached\nCacheRoot @DIR@/cache\nCacheHeader on\n\
          CacheDefaultExpire 600\nCacheIgnoreNoLastMod On\nScriptAlias /cached/ @DIR@/htdocs/\n{directives}"
     ));
-    setup.modules.extend(["cache", "cache_disk"]);
+    setup.modules.extend(["cache", "cache_disk", "include"]);
     let server = setup.start();
     let cache = server.dir().join("cache");
     std::fs::create_dir(&cache).unwrap();
@@ -117,5 +121,94 @@ async fn no_bound_cookie_comes_out_of_a_cache() {
             }
         }
         assert!(server.line("TB302").contains("from a cache"), "{}", server.line("TB302"));
+    }
+}
+
+/// mod_cache keeps parts that a page includes, too, before any filter for whole answers.
+#[tokio::test]
+async fn a_part_made_for_a_bound_client_is_not_kept() {
+    for directives in ["CacheQuickHandler On", "CacheQuickHandler Off"] {
+        let server = server(&format!(
+            "{directives}\nScriptAlias /pages/ @DIR@/htdocs/\nAddType text/html .shtml\nAddOutputFilter INCLUDES .shtml\n\
+             <Directory @DIR@/htdocs>\n  Options +Includes\n</Directory>\nAlias /included @DIR@/htdocs"
+        ));
+        for protocol in PROTOCOLS {
+            let part = format!("/cached/shows.cgi?{protocol:?}");
+            let name = format!("page-{protocol:?}.shtml");
+            server.document(&name, &format!("<p>a page</p>\n<!--#include virtual=\"{part}\" -->\n"));
+            let page = format!("/included/{name}");
+            let owner = Visitor::new();
+            let cookie = cookie_of(&server, &owner).await;
+            let answer = fetch(&server, protocol, Some(&owner), &page, &cookie).await;
+            assert_eq!(shown(&answer.text(), "HTTP_COOKIE"), Some("sid=alice"), "{}", answer.text());
+            for path in [&page, &part] {
+                for somebody in [Some(&Visitor::new()), None] {
+                    let answer = fetch(&server, protocol, somebody, path, "").await;
+                    assert_eq!(shown(&answer.text(), "HTTP_COOKIE"), Some(""), "{directives} {path}");
+                }
+            }
+        }
+    }
+}
+
+/// What a Token Binding opened is like what `Authorization` opened: no shared cache's, unless the response says so.
+#[tokio::test]
+async fn a_page_that_a_binding_opened_is_not_everybodys() {
+    for requirement in [
+        "Require token-binding",
+        "Require expr \"TOKEN_BINDING('provided') != ''\"",
+        "<RequireAny>\n  Require token-binding referred\n  Require token-binding provided\n</RequireAny>",
+    ] {
+        for directives in ["CacheQuickHandler On", "CacheQuickHandler Off"] {
+            // On a virtual host that binds no cookies, too.
+            for cookies in ["TokenBindingCookie sid", "TokenBindingCookie none"] {
+                let mut server = server_with(
+                    cookies,
+                    &format!(
+                        "{directives}\n<Location /cached>\n  {requirement}\n</Location>\n\
+                         Alias /cached-too @DIR@/htdocs\nCacheEnable disk /cached-too\n\
+                         <Location /cached-too>\n  {requirement}\n  Header set Cache-Control max-age=600\n</Location>"
+                    ),
+                );
+                server.announce("AH01630: client denied");
+                for protocol in PROTOCOLS {
+                    for page in ["/cached/shows.cgi", "/cached-too/page.html"] {
+                        let page = format!("{page}?{protocol:?}");
+                        let answer = fetch(&server, protocol, Some(&Visitor::new()), &page, "").await;
+                        assert_eq!(answer.status, 200, "{page}: {}", answer.text());
+                        let control = answer.header("Cache-Control").unwrap();
+                        assert_eq!(control, "max-age=600, private", "{requirement} {page}");
+                        let stranger = fetch(&server, protocol, None, &page, "").await;
+                        assert!(
+                            stranger.status >= 400,
+                            "{requirement} {directives} {page}: {}",
+                            stranger.status
+                        );
+                    }
+                    // What the application declares to be everybody's is.
+                    let page = format!("/cached/shared.cgi?{protocol:?}");
+                    let answer = fetch(&server, protocol, Some(&Visitor::new()), &page, "").await;
+                    assert_eq!(answer.header("Cache-Control"), Some("public, max-age=600"));
+                }
+            }
+        }
+    }
+}
+
+/// Nobody asks for a Token Binding there: caches work as ever.
+#[tokio::test]
+async fn pages_that_ask_for_nothing_are_kept_as_ever() {
+    let server = server_with("TokenBindingCookie none", "");
+    for protocol in PROTOCOLS {
+        let page = format!("/cached/shows.cgi?{protocol:?}");
+        for visitor in [Some(&Visitor::new()), None] {
+            fetch(&server, protocol, visitor, &page, "").await;
+            let answer = fetch(&server, protocol, visitor, &page, "").await;
+            assert!(
+                is_hit(&answer) && answer.header("Cache-Control") == Some("max-age=600"),
+                "{:?}",
+                answer.headers
+            );
+        }
     }
 }

@@ -73,7 +73,7 @@ async fn an_unsealed_cookie_does_not_get_in_under_another_spelling() {
                 "x=\"1\" PHPSESSID=forged",
                 "x=\"; PHPSESSID=forged; y=\"",
                 "$Version=1; PHPSESSID=forged; $Path=/",
-                "PHPSESSID=tb1um.AAAAAAAA.forged",
+                "PHPSESSID=tb2ue.AAAAAAAAAAAA.forged",
                 "PHPSESSID\u{a0}=forged",
             ] {
                 let page = session.get("/env.cgi", &format!("first=1; {cookie}; last=2")).await;
@@ -89,31 +89,47 @@ async fn an_unsealed_cookie_does_not_get_in_under_another_spelling() {
     }
 }
 
-/// Cookies as large as browsers keep them.
+/// Cookies as large as browsers keep them: encrypted if that fits, readable if only that does, and a word about the rest.
 #[tokio::test]
 async fn large_cookies_are_sealed_and_what_browsers_would_drop_is_said() {
     for encrypt in ["Off", "On"] {
         let server = server(&format!(
-            "TokenBindingCookie sid\nTokenBindingCookieEncrypt {encrypt}\nLimitRequestFieldSize 16000"
+            "TokenBindingCookie sid tid\nTokenBindingCookieEncrypt {encrypt}\nLimitRequestFieldSize 16000"
         ))
         .await;
         server.script(
             "large.cgi",
-            "#!/bin/sh\nprintf 'Set-Cookie: sid=%s\\n\\n' \"$(head -c \"$QUERY_STRING\" /dev/zero | tr '\\0' x)\"\n",
+            "#!/bin/sh\nname=${QUERY_STRING%=*} size=${QUERY_STRING#*=}\n\
+             printf 'Set-Cookie: %s=%s\\n\\n' \"$name\" \"$(head -c \"$size\" /dev/zero | tr '\\0' x)\"\n",
         );
         for protocol in PROTOCOLS {
             let visitor = Visitor::new();
             let mut session = Session::open(&server, protocol, Some(&visitor)).await;
-            for size in [2900, 4093] {
-                let cookie = jar(&session.get(&format!("/large.cgi?{size}"), "").await);
-                assert!(is_sealed(&cookie));
+            for (name, size, form) in [("sid", 2900, 'e'), ("tid", 3500, 'm'), ("sid", 4093, 'e')] {
+                let cookie = jar(&session.get(&format!("/large.cgi?{name}={size}"), "").await);
+                let form = if encrypt == "On" { form } else { 'm' };
+                assert!(cookie.starts_with(&format!("{name}=tb2b{form}.")), "{encrypt} {size}: {cookie}");
                 let page = session.get("/env.cgi", &cookie).await;
                 assert_eq!(seen(&page).unwrap().len(), "sid=".len() + size, "{encrypt} {size}");
             }
         }
+        // Once for each name, whatever the protocol and the process.
         let lines = server.lines("TB303");
-        assert_eq!(lines.len(), 2, "{lines:?}");
-        assert!(lines[0].contains("[token_binding:warn]") && lines[0].contains("4096"), "{lines:?}");
+        let of = |name: &str, words: &str| {
+            let said = |line: &&String| line.contains(&format!("Set-Cookie {name}: {words}"));
+            lines.iter().filter(said).count()
+        };
+        let readable = usize::from(encrypt == "On");
+        assert_eq!(
+            (of("tid", "it is sent readable"), of("sid", "browsers drop it")),
+            (readable, 1),
+            "{lines:?}"
+        );
+        assert_eq!(lines.len(), 1 + readable, "{lines:?}");
+        assert!(
+            lines.iter().all(|line| line.contains("[token_binding:warn]") && line.contains("4096")),
+            "{lines:?}"
+        );
     }
 }
 
@@ -174,4 +190,83 @@ async fn nothing_in_httpd_sees_a_refused_cookie() {
     let lines = || std::fs::read_to_string(&log).unwrap_or_default();
     assert!(server.wait_for(|_| lines().lines().count() == 5), "{}", lines());
     assert!(!lines().contains("forged") && lines().contains("cookie sid=alice alice"), "{}", lines());
+}
+
+/// `ap_cookie_read` finds cookies in `Cookie2`, too. Nothing else reads it, and no browser sends it.
+#[tokio::test]
+async fn cookie2_goes_round_nothing() {
+    let mut setup = setup(
+        "TokenBindingCookie session\nTokenBindingPassVar none\n\
+         Session On\nSessionCookieName session path=/\nSessionEnv On\n\
+         <Location /inside>\n  AuthType form\n  AuthName inside\n  AuthFormProvider file\n\
+           AuthUserFile @DIR@/users\n  Require valid-user\n</Location>\nScriptAlias /inside/ @DIR@/htdocs/\n\
+         TokenBindingCookieEncrypt Off",
+    );
+    setup.modules.extend(["session", "session_cookie", "auth_form", "request", "authn_file"]);
+    setup.files.push(("users", b"alice:{SHA}W8r/fyL/UzygmbNAjq2HbA67qac=\n".to_vec()));
+    let server = setup.start();
+    for protocol in PROTOCOLS {
+        let owner = Visitor::new();
+        let mut session = Session::open(&server, protocol, Some(&owner)).await;
+        let mut login = Request::get(HOST, "/inside/env.cgi")
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body("httpd_username=alice&httpd_password=open+sesame");
+        login.method = "POST".into();
+        let page = session.send(login).await;
+        let cookie = jar(&page);
+        assert!(is_sealed(&cookie), "{cookie} {}: {}", page.status, server.log());
+        let page = session.get("/inside/env.cgi", &cookie).await;
+        assert_eq!(shown(&page.text(), "REMOTE_USER"), Some("alice"), "{}: {}", page.status, page.text());
+        let (_, value) = cookie.rsplit_once('.').unwrap();
+        for somebody in [Some(&Visitor::new()), None] {
+            let mut session = Session::open(&server, protocol, somebody).await;
+            for (name, line) in [
+                ("Cookie2", format!("session={value}")),
+                ("cookie2", format!("$Version=1; session={value}")),
+                ("Cookie", format!("session={value}")),
+            ] {
+                let request = Request::get(HOST, "/inside/env.cgi").header(name, line);
+                let page = session.send(request).await;
+                assert_ne!(page.status, 200, "{protocol:?} {name}: {}", page.text());
+            }
+        }
+    }
+    assert!(server.line("TB301").contains("session") || server.line("TB301").contains("Cookie2"));
+    assert!(server.lines("TB301").iter().any(|line| line.contains("Cookie2")));
+}
+
+/// TRACE shows what has arrived: no cookie's own value.
+#[tokio::test]
+async fn trace_shows_no_value() {
+    let server = server("TokenBindingCookie sid\nTraceEnable On\nTokenBindingPassVar context").await;
+    let visitor = Visitor::new();
+    let sid = sealed(&server, &visitor, "sid=alice").await;
+    let mut session = Session::open(&server, Protocol::Http1, Some(&visitor)).await;
+    let mut trace = Request::get(HOST, "/env.cgi").header("Cookie", format!("a=1; {sid}"));
+    trace.method = "TRACE".into();
+    let page = session.send(trace).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("Cookie: a=1") && !page.text().contains("alice"), "{}", page.text());
+    assert!(!page.text().contains("Context"), "{}", page.text());
+    assert!(server.line("TB301").contains("TRACE"), "{}", server.line("TB301"));
+}
+
+/// A cookie without a name is a value, and no value is logged.
+#[tokio::test]
+async fn a_value_without_a_name_is_not_logged() {
+    let server = server("TokenBindingCookie all").await;
+    for protocol in PROTOCOLS {
+        let mut session = Session::open(&server, protocol, None).await;
+        for cookie in ["hushhush", "=hushhush", "=hushhush=x", "hushhush==", "a=1, hushhush", "hushhush, a=1"]
+        {
+            assert_eq!(seen(&session.get("/env.cgi", cookie).await), None, "{cookie}");
+        }
+        for line in ["hushhush", "=hushhush"] {
+            assert!(set_cookies(&session.get(&format!("/set.cgi?{line}"), "").await).is_empty());
+        }
+    }
+    assert!(!server.log().contains("hushhush"), "{}", server.log());
+    for tag in ["TB301", "TB302"] {
+        assert!(server.line(tag).contains("(no name)"), "{}", server.line(tag));
+    }
 }

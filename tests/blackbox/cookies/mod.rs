@@ -6,6 +6,7 @@ mod documents;
 mod farm;
 mod headers;
 mod policy;
+mod realms;
 mod responses;
 mod secrets;
 mod theft;

@@ -23,7 +23,7 @@ async fn optional_gives_unbound_cookies_that_are_good_for_unbound_clients_only()
     for protocol in PROTOCOLS {
         let page = fetch(&server, protocol, None, "/set.cgi?sid=alice", "").await;
         let cookie = jar(&page);
-        assert!(cookie.starts_with("sid=tb1um."), "{cookie}");
+        assert!(cookie.starts_with("sid=tb2ue."), "{cookie}");
         assert!(set_cookies(&page)[0].ends_with("; Secure"));
         for other in PROTOCOLS {
             let page = fetch(&server, other, None, "/env.cgi", &cookie).await;
@@ -111,7 +111,7 @@ async fn where_token_binding_is_off_every_client_is_unbound() {
     let server = server("TokenBindingEnabled Off");
     for protocol in PROTOCOLS {
         let cookie = jar(&fetch(&server, protocol, None, "/set.cgi?sid=alice", "").await);
-        assert!(cookie.starts_with("sid=tb1um."), "{cookie}");
+        assert!(cookie.starts_with("sid=tb2ue."), "{cookie}");
         let page = fetch(&server, protocol, None, "/env.cgi", &format!("{cookie}; sid=plain")).await;
         assert_eq!(seen(&page).as_deref(), Some("sid=alice"));
     }
@@ -162,7 +162,7 @@ async fn plain_http() {
     let mut http = Http1::over(TcpStream::connect(server.address()).await.unwrap());
     let page = http.request(&Request::get(HOST, "/set.cgi?sid=alice")).await.unwrap();
     let [line] = &set_cookies(&page)[..] else { panic!("{:?}", page.headers) };
-    assert!(line.starts_with("sid=tb1um.") && line.ends_with("; Secure"), "{line}");
+    assert!(line.starts_with("sid=tb2ue.") && line.ends_with("; Secure"), "{line}");
     let request = Request::get(HOST, "/env.cgi").header("Cookie", format!("{}; sid=plain", jar(&page)));
     assert_eq!(seen(&http.request(&request).await.unwrap()).as_deref(), Some("sid=alice"));
 }

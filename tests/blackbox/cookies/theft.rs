@@ -77,7 +77,13 @@ async fn cookies_that_are_not_bound_are_left_alone() {
 /// What a thief can do to a seal.
 #[tokio::test]
 async fn a_seal_that_was_cut_spliced_or_renamed_does_not_hold() {
-    let server = setup("TokenBindingCookie sid tid").start();
+    for encrypt in ["On", "Off"] {
+        no_changed_seal_holds(encrypt).await;
+    }
+}
+
+async fn no_changed_seal_holds(encrypt: &str) {
+    let server = setup(&format!("TokenBindingCookie sid tid\nTokenBindingCookieEncrypt {encrypt}")).start();
     server.script("set.cgi", SET_COOKIE);
     let (owner, thief) = (Visitor::new(), Visitor::new());
     let sealed = async |visitor: Option<&Visitor>, cookie: &str| {
@@ -98,9 +104,11 @@ async fn a_seal_that_was_cut_spliced_or_renamed_does_not_hold() {
         format!(" {own}"),
         named,
         thiefs.clone(),
-        own.replace("tb1bm", "tb1um"),
-        unbound.replace("tb1um", "tb1bm"),
-        format!("{}{}", &unbound[..15], &own[15..]),
+        own.replace("tb2b", "tb2u"),
+        unbound.replace("tb2u", "tb2b"),
+        if encrypt == "On" { own.replace("tb2be", "tb2bm") } else { own.replace("tb2bm", "tb2be") },
+        own.replace("tb2", "tb1"),
+        format!("{}{}", &unbound[..19], &own[19..]),
         format!("{}{}", &thiefs[..30], &own[30..]),
         own.to_uppercase(),
     ];

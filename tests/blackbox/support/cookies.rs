@@ -41,6 +41,6 @@ pub fn seen(page: &Response) -> Option<String> {
 /// Is it `NAME=` and a sealed value?
 pub fn is_sealed(cookie: &str) -> bool {
     cookie.split_once('=').is_some_and(|(_, value)| {
-        ["tb1bm.", "tb1um.", "tb1be.", "tb1ue."].iter().any(|shape| value.starts_with(shape))
+        ["tb2bm.", "tb2um.", "tb2be.", "tb2ue."].iter().any(|shape| value.starts_with(shape))
     })
 }
