@@ -9,10 +9,12 @@
 //! |---|---|
 //! | [`names`] | which cookies are bound, and every spelling that an application could take for them |
 //! | [`secret`] | where secrets come from, and what is not accepted as one |
+//! | [`command`] | a command that is run for its answer, within limits |
 //! | [`keyring`], [`seal`] | keys made of the secrets; sealing and unsealing one value |
 //! | [`incoming`], [`outgoing`] | the headers `Cookie` and `Set-Cookie`, and what caches are told |
 //! | [`settings`] | what an administrator wrote |
 
+mod command;
 pub(crate) mod incoming;
 pub(crate) mod keyring;
 pub(crate) mod names;

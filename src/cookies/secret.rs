@@ -6,16 +6,20 @@ use std::fs::{self, File, Metadata};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::command::{self, Limits};
 use super::keyring::Keyring;
 use super::seal;
 
 /// 256 bits, if every byte is random; 192 bits of base64.
 const SHORTEST: usize = 32;
-const LONGEST: u64 = 64 * 1024;
+const LONGEST: usize = 64 * 1024;
+/// How long a command may take. A vault answers within a second, or after an attempt or two that fail. At a restart the old
+/// processes have stopped listening, and new clients wait as long as httpd does.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Different bytes that even 32 random hexadecimal digits have, but for one case in a billion.
 const LEAST_VARIETY: usize = 7;
 
@@ -61,7 +65,10 @@ impl SecretSource {
     fn read(&self, server_root: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
         match self {
             Self::File(path) => read_file(&server_root.join(path)),
-            Self::Exec(command, arguments) => run(&server_root.join(command), arguments),
+            Self::Exec(command, arguments) => {
+                let limits = Limits { bytes: LONGEST, time: PATIENCE };
+                command::run(&server_root.join(command), arguments, limits)
+            }
         }
     }
 }
@@ -159,21 +166,10 @@ fn check_file(metadata: &Metadata) -> Result<(), String> {
     if metadata.uid() != 0 && metadata.uid() != us {
         return Err(format!("user {} owns it; it must be root, or who starts httpd", metadata.uid()));
     }
-    if metadata.len() > LONGEST {
+    if metadata.len() > LONGEST as u64 {
         return Err(format!("{} bytes are too many for a secret", metadata.len()));
     }
     Ok(())
-}
-
-fn run(command: &Path, arguments: &[String]) -> Result<Zeroizing<Vec<u8>>, String> {
-    let output = Command::new(command)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("can't be run: {error}"))?;
-    let content = Zeroizing::new(output.stdout);
-    if output.status.success() { Ok(content) } else { Err(format!("the command failed ({})", output.status)) }
 }
 
 /// httpd's ServerRoot as a path.
@@ -186,6 +182,7 @@ pub(crate) fn server_root(path: &[u8]) -> PathBuf {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
     use tempfile::TempDir;
 
     const GOOD: &str = "kV0mHJ4Y8c1oS9w3T2q7bXzPnLr5Df6G";
@@ -236,11 +233,18 @@ mod tests {
         assert!(problem(&file(&dir, "\n", 0o600)).contains("openssl rand -base64 48"));
         assert!(problem(&file(&dir, &GOOD[..31], 0o600)).contains("31 bytes are too short"));
         assert!(problem(&file(&dir, &"abcdef".repeat(20), 0o600)).contains("not random"));
-        assert!(problem(&file(&dir, &GOOD.repeat(3000), 0o600)).contains("too many"));
+        assert!(problem(&file(&dir, &GOOD.repeat(3000), 0o600)).contains("96000 bytes are too many"));
+        let sparse = dir.path().join("secret");
+        File::options().write(true).open(&sparse).unwrap().set_len(1 << 40).unwrap();
+        let sparse = SecretSource::File(sparse.display().to_string());
+        assert!(problem(&sparse).contains("1099511627776 bytes are too many"));
         assert!(
             problem(&SecretSource::File(dir.path().display().to_string())).contains("not a regular file")
         );
         assert!(problem(&SecretSource::File("/nowhere/secret".into())).contains("No such file"));
+        let fifo = dir.path().join("fifo");
+        assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&fifo).status().unwrap().success());
+        assert!(problem(&SecretSource::File(fifo.display().to_string())).contains("not a regular file"));
         for mode in [0o640, 0o604, 0o620, 0o601] {
             assert!(problem(&file(&dir, GOOD, mode)).contains(&format!("mode {mode:o}")));
         }
@@ -251,6 +255,8 @@ mod tests {
         assert!(problem(&SecretSource::Exec("/bin/false".into(), vec![])).contains("failed"));
         assert!(problem(&SecretSource::Exec("/bin/true".into(), vec![])).contains("empty"));
         assert!(problem(&SecretSource::Exec("/nowhere/get".into(), vec![])).contains("can't be run"));
+        let endless = SecretSource::Exec("/bin/cat".into(), vec!["/dev/zero".into()]);
+        assert!(problem(&endless).contains("more than 65536 bytes are too many for a secret"));
         // No shell looks at the words.
         let words = vec!["$HOME;echo".into(), "`id`".into()];
         assert!(problem(&SecretSource::Exec("/bin/echo".into(), words)).contains("15 bytes are too short"));

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::cookies::{OTHER_SECRET, SECRET, SET_COOKIE, is_sealed, jar, seen, setup};
 use crate::support::session::{PROTOCOLS, Protocol, fetch};
@@ -45,10 +46,53 @@ fn what_is_no_secret_does_not_start() {
         ("exec:/bin/true", "", "exec:/bin/true: it is empty"),
         ("exec:/nowhere/command", "", "can't be run"),
         ("exec:/bin/echo short", "", "5 bytes are too short"),
+        ("exec:/usr/bin/head -c 300M /dev/zero", "", "more than 65536 bytes are too many for a secret"),
+        ("exec:/usr/bin/yes", "", "more than 65536 bytes are too many for a secret"),
         (SECRET.trim(), "", "file:PATH, or exec:COMMAND"),
     ] {
         assert_refused(&with(directive, content), words);
     }
+}
+
+/// An argument that no other process has, and that `sleep` takes for an hour.
+fn unique() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("3600.{}{:03}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Does a process have this argument?
+fn runs(argument: &str) -> bool {
+    fs::read_dir("/proc").unwrap().any(|entry| {
+        let line = fs::read(entry.unwrap().path().join("cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word == argument.as_bytes())
+    })
+}
+
+#[test]
+fn a_command_that_does_not_answer_does_not_start() {
+    let argument = unique();
+    let setup =
+        Setup::with(&format!("TokenBindingCookie sid\nTokenBindingCookieSecret exec:/bin/sleep {argument}"));
+    assert_refused(&setup, "exec:/bin/sleep: gave no answer within 10 seconds");
+    assert!(!runs(&argument), "it is still there");
+}
+
+/// The command ends; what it leaves behind has its output.
+#[test]
+fn what_a_command_leaves_behind_does_not_hold_up_a_start() {
+    let argument = unique();
+    let setup = Setup {
+        secrets: vec![("give", format!("sleep {argument} &\necho {SECRET}"))],
+        ..Setup::with("TokenBindingCookie sid\nTokenBindingCookieSecret exec:/bin/sh @DIR@/give")
+    };
+    let output = setup.check();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(
+        said.contains("within 10 seconds (it has ended, but what it started holds its output open)"),
+        "{said}"
+    );
+    assert!(!said.contains(&SECRET[..8]) && !runs(&argument), "{said}");
 }
 
 /// The file's owner alone may have anything to do with it.
