@@ -31,6 +31,8 @@ pub(crate) enum Withheld {
     Malformed,
     /// Added, or brought in from a cache, after the cookies were sealed.
     Late,
+    /// A restart found no good secret.
+    NoKeys,
     /// OpenSSL failed.
     Fault,
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Withheld {
             Self::Late => {
                 "it comes from a cache, or from a filter after mod_headers: it could be another client's"
             }
+            Self::NoKeys => "the keys for bound cookies are missing",
             Self::Fault => "OpenSSL could not seal it",
         })
     }

@@ -61,7 +61,7 @@ pub(super) fn register() {
     FILTER.registered(record);
 }
 
-/// Does the request's virtual host bind cookies? `Err` after a fault at start-up.
+/// Does the request's virtual host bind cookies? `Err`: it should, and the keys are missing.
 fn binder(request: Request<'_>) -> Result<Option<Binder<'_>>, ()> {
     request.server_config().ok_or(())?.cookies.binder().map_err(|_| ())
 }
@@ -172,8 +172,8 @@ fn seal_all(request: Request<'_>) -> bool {
         Ok(None) => return true,
         Ok(Some(binder)) => binder,
         Err(()) => {
-            fault(request, "the keys for bound cookies are missing");
-            return false;
+            withhold_all(request);
+            return true;
         }
     };
     let state = request.cookies();
@@ -211,7 +211,11 @@ fn seal_all(request: Request<'_>) -> bool {
 
 /// The response's headers are about to be written: no bound cookie leaves that was not sealed for this very request.
 pub(super) fn check_all(request: Request<'_>) {
-    let Ok(Some(binder)) = binder(request) else { return };
+    let binder = match binder(request) {
+        Ok(None) => return,
+        Ok(Some(binder)) => binder,
+        Err(()) => return withhold_all(request),
+    };
     let state = request.cookies();
     each_set_cookie(request, |line| match outgoing::bound_name(binder, line) {
         Some(name)
@@ -220,6 +224,14 @@ pub(super) fn check_all(request: Request<'_>) {
             Outgoing::Withheld { name: name.to_vec(), cause: Withheld::Late }
         }
         _ => Outgoing::AsItIs,
+    });
+}
+
+/// Without keys every request is refused, and this response is the page that says so: it leaves, and no cookie with it.
+fn withhold_all(request: Request<'_>) {
+    each_set_cookie(request, |line| Outgoing::Withheld {
+        name: line.split(|byte| *byte == b'=').next().unwrap_or_default().to_vec(),
+        cause: Withheld::NoKeys,
     });
 }
 
