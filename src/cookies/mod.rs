@@ -8,7 +8,7 @@
 //! | room | what it knows |
 //! |---|---|
 //! | [`names`] | which cookies are bound, and every spelling that an application could take for them |
-//! | [`secret`] | where secrets come from, and what is not accepted as one |
+//! | [`secret`] | where secrets come from, what is not accepted as one, and what a restart does then |
 //! | [`command`] | a command that is run for its answer, within limits |
 //! | [`keyring`], [`seal`] | keys made of the secrets; sealing and unsealing one value |
 //! | [`incoming`], [`outgoing`] | the headers `Cookie` and `Set-Cookie`, and what caches are told |

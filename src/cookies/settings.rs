@@ -97,7 +97,7 @@ impl CookieSettings {
         }
     }
 
-    /// `Err` if cookies are bound here and the keys are not there, which start-up does not let happen.
+    /// `Err` if cookies are bound here and the keys are not there: a restart found no good secret. A start ends then.
     pub(crate) fn binder(&self) -> Result<Option<Binder<'_>>, NoKeys> {
         let Some(names) = self.names() else { return Ok(None) };
         let keyring = self.keyring.as_deref().ok_or(NoKeys)?;

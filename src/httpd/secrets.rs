@@ -1,45 +1,75 @@
-//! Reads the secrets for bound cookies at start-up, while httpd still has the rights to.
+//! Reads the secrets for bound cookies at each start and restart, while httpd still has the rights to.
 
 use std::collections::HashMap;
 use std::ffi::CStr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ffi;
 use super::log::{Sink, log};
 use super::server::Server;
 use crate::cookies::keyring::Keyring;
-use crate::cookies::secret::{self, SecretSource};
+use crate::cookies::secret::{self, LastGood, Reading, SecretSource};
 use crate::outcome::{Level, tags};
 
-/// Makes the keys of every virtual host that binds cookies. `false`: one of them can't have any, and the log says why.
-pub(super) fn load(main: Server<'_>) -> bool {
-    let mut loaded: HashMap<Vec<SecretSource>, Arc<Keyring>> = HashMap::new();
-    main.and_following().all(|server| match load_one(server, &mut loaded) {
-        Ok(()) => true,
-        Err(problem) => {
-            log(Sink::Server(server), Level::Error, format_args!("{}: {problem}", tags::SECRET));
-            false
-        }
-    })
+/// The process and this outlive restarts: httpd loads the module anew, but it stays mapped (-z nodelete).
+static IS_STARTED: AtomicBool = AtomicBool::new(false);
+static LAST_GOOD: Mutex<LastGood> = Mutex::new(LastGood::none());
+
+/// httpd has started: from now on it reads its configuration to restart.
+pub(super) fn note_start() {
+    IS_STARTED.store(true, Ordering::Release);
 }
 
-/// A list of secrets that several virtual hosts have is read once.
-fn load_one(server: Server<'_>, loaded: &mut HashMap<Vec<SecretSource>, Arc<Keyring>>) -> Result<(), String> {
+/// The keys of a list of secrets, which several virtual hosts may have.
+type Loaded = HashMap<Vec<SecretSource>, Option<Arc<Keyring>>>;
+
+/// Makes the keys of every virtual host that binds cookies. `false`: one of them can't have any, and the log says why. A bad
+/// secret is no such reason at a restart, for httpd would end and take every site with it.
+pub(super) fn load(main: Server<'_>) -> bool {
+    // It is replaced as a whole: there is nothing half-done behind a panic.
+    let mut last_good = LAST_GOOD.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut reading = if IS_STARTED.load(Ordering::Acquire) {
+        Reading::at_restart(server_root(), &last_good)
+    } else {
+        Reading::at_start(server_root())
+    };
+    let mut loaded = Loaded::new();
+    let is_good = main.and_following().all(|server| match load_one(server, &mut reading, &mut loaded) {
+        Ok(()) => true,
+        Err(problem) => {
+            report(server, &problem);
+            false
+        }
+    });
+    let good = reading.into_last_good();
+    if is_good {
+        // If httpd finds another fault in its configuration, it ends.
+        *last_good = good;
+    }
+    is_good
+}
+
+fn load_one(server: Server<'_>, reading: &mut Reading<'_>, loaded: &mut Loaded) -> Result<(), String> {
     // SAFETY: what `create_server_config` or the merge made; at start-up only this thread uses it.
     let config = unsafe { server.config_ptr().as_mut() }.ok_or("the settings are missing")?;
     let Some(sources) = config.cookies.needs_secrets()? else { return Ok(()) };
     let keyring = match loaded.get(sources) {
-        Some(keyring) => Arc::clone(keyring),
+        Some(keyring) => keyring.clone(),
         None => {
-            let keyring = secret::load(sources, &server_root())
-                .map(Arc::new)
-                .map_err(|problem| format!("TokenBindingCookieSecret {problem}"))?;
-            loaded.insert(sources.to_vec(), Arc::clone(&keyring));
+            let name = |line: String| format!("TokenBindingCookieSecret {line}");
+            let keyring = reading.keyring(sources, |line| report(server, &name(line))).map_err(name)?;
+            let keyring = keyring.map(Arc::new);
+            loaded.insert(sources.to_vec(), keyring.clone());
             keyring
         }
     };
-    config.cookies.keyring = Some(keyring);
+    config.cookies.keyring = keyring;
     Ok(())
+}
+
+fn report(server: Server<'_>, line: &str) {
+    log(Sink::Server(server), Level::Error, format_args!("{}: {line}", tags::SECRET));
 }
 
 fn server_root() -> std::path::PathBuf {
