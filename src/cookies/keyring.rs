@@ -20,14 +20,15 @@ pub(super) const KEY_ID_LENGTH: usize = 8;
 /// HKDF's salt: what these keys are for, so that a secret used elsewhere too gives no key of ours.
 const PURPOSE: &[u8] = b"mod_token_binding cookie secret v2";
 
-/// The keys of every secret that is in force, for one realm: the first seals, all unseal.
-#[derive(Clone)]
+/// What a virtual host seals and unseals with.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Keyring {
     keys: Arc<Keys>,
     pub(super) realm: Realm,
 }
 
-struct Keys {
+/// The keys of every secret that is in force: the first seals, all unseal.
+pub(crate) struct Keys {
     first: Key,
     others: Vec<Key>,
 }
@@ -41,9 +42,9 @@ pub(super) struct Key {
     pub(super) mac: Cmac<Aes256Enc>,
 }
 
-impl Keyring {
+impl Keys {
     /// The error is a sentence for the administrator.
-    pub(crate) fn new(secrets: &[Secret], realm: Realm) -> Result<Self, String> {
+    pub(crate) fn new(secrets: &[Secret]) -> Result<Self, String> {
         let mut keys: Vec<Key> = Vec::with_capacity(secrets.len());
         for secret in secrets {
             let key =
@@ -55,12 +56,17 @@ impl Keyring {
         }
         let mut keys = keys.into_iter();
         let first = keys.next().ok_or("there is no secret")?;
-        Ok(Self { keys: Arc::new(Keys { first, others: keys.collect() }), realm })
+        Ok(Self { first, others: keys.collect() })
     }
 
-    /// The same keys, for another realm.
-    pub(crate) fn for_realm(&self, realm: Realm) -> Self {
-        Self { keys: Arc::clone(&self.keys), realm }
+    fn all(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+impl Keyring {
+    pub(crate) fn new(keys: Arc<Keys>, realm: Realm) -> Self {
+        Self { keys, realm }
     }
 
     /// The key that seals.
@@ -70,11 +76,7 @@ impl Keyring {
 
     /// The key that a seal was made with, if its secret is still in force.
     pub(super) fn find(&self, id: &[u8]) -> Option<&Key> {
-        self.all().find(|key| key.id.as_bytes() == id)
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Key> {
-        std::iter::once(&self.keys.first).chain(&self.keys.others)
+        self.keys.all().find(|key| key.id.as_bytes() == id)
     }
 }
 
@@ -106,15 +108,15 @@ fn hkdf(key: &[u8], salt: &[u8], info: &[u8], out: &mut [u8]) -> Result<(), Erro
 }
 
 /// The ids only.
-impl fmt::Debug for Keyring {
+impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.all().map(|key| &key.id)).finish()
     }
 }
 
-impl PartialEq for Keyring {
+impl PartialEq for Keys {
     fn eq(&self, other: &Self) -> bool {
-        self.realm == other.realm && self.all().map(|key| &key.id).eq(other.all().map(|key| &key.id))
+        self.all().map(|key| &key.id).eq(other.all().map(|key| &key.id))
     }
 }
 
@@ -128,7 +130,7 @@ mod tests {
 
     fn ring(fills: &[u8]) -> Result<Keyring, String> {
         let secrets: Vec<Secret> = fills.iter().copied().map(secret).collect();
-        Keyring::new(&secrets, Realm::of_host(b"a.test"))
+        Keys::new(&secrets).map(|keys| Keyring::new(Arc::new(keys), Realm::of_host(b"a.test")))
     }
 
     /// RFC 5869, test case 1.
@@ -163,6 +165,6 @@ mod tests {
     #[test]
     fn it_prints_no_key() {
         let ring = ring(&[1]).unwrap();
-        assert_eq!(format!("{ring:?}"), format!("[{:?}]", ring.keys.first.id));
+        assert_eq!(format!("{:?}", ring.keys), format!("[{:?}]", ring.keys.first.id));
     }
 }

@@ -8,12 +8,14 @@
 //! | room | what it knows |
 //! |---|---|
 //! | [`names`] | which cookies are bound, and every spelling that an application could take for them |
-//! | [`secret`] | where secrets come from, and what is not accepted as one |
+//! | [`secret`] | where secrets come from, what is not accepted as one, and what a restart does then |
+//! | [`command`] | a command that is run for its answer, within limits |
 //! | [`realm`] | which hosts share their cookies |
 //! | [`keyring`], [`seal`], [`xaes`] | keys made of the secrets; sealing and unsealing one value; the cipher |
 //! | [`incoming`], [`outgoing`] | the headers `Cookie` and `Set-Cookie`, and what caches are told |
 //! | [`settings`] | what an administrator wrote |
 
+mod command;
 pub(crate) mod incoming;
 pub(crate) mod keyring;
 pub(crate) mod names;

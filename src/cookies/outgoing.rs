@@ -43,6 +43,8 @@ pub(crate) enum Withheld {
     Malformed,
     /// Added, or brought in from a cache, after the cookies were sealed.
     Late,
+    /// A restart found no good secret.
+    NoKeys,
     /// It could not be sealed.
     Fault,
 }
@@ -60,6 +62,7 @@ impl fmt::Display for Withheld {
             Self::Late => {
                 "it comes from a cache, or from a filter after mod_headers: it could be another client's"
             }
+            Self::NoKeys => "the keys for bound cookies are missing",
             Self::Fault => "there are no random numbers to seal it with",
         })
     }

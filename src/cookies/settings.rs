@@ -1,7 +1,5 @@
 //! What an administrator wrote about cookies, and what is in force of it.
 
-use std::sync::Arc;
-
 use super::keyring::Keyring;
 use super::names::CookieNames;
 use super::realm::Realm;
@@ -27,7 +25,7 @@ pub(crate) struct CookieSettings {
     pub(crate) policy: Option<CookiePolicy>,
     pub(crate) realm: Option<Realm>,
     /// The keys of `secrets` for the realm, from start-up on.
-    pub(crate) keyring: Option<Arc<Keyring>>,
+    pub(crate) keyring: Option<Keyring>,
 }
 
 /// What is in force on a virtual host that binds cookies.
@@ -103,10 +101,10 @@ impl CookieSettings {
         }
     }
 
-    /// `Err` if cookies are bound here and the keys are not there, which start-up does not let happen.
+    /// `Err` if cookies are bound here and the keys are not there: a restart found no good secret. A start ends then.
     pub(crate) fn binder(&self) -> Result<Option<Binder<'_>>, NoKeys> {
         let Some(names) = self.names() else { return Ok(None) };
-        let keyring = self.keyring.as_deref().ok_or(NoKeys)?;
+        let keyring = self.keyring.as_ref().ok_or(NoKeys)?;
         let policy = self.policy.unwrap_or_default();
         Ok(Some(Binder { names, keyring, encrypt: self.encrypt.unwrap_or(true), policy }))
     }
@@ -131,12 +129,15 @@ impl Binder<'_> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::sync::Arc;
+
+    use super::super::keyring::Keys;
     use super::super::secret::Secret;
     use super::*;
 
     pub(crate) fn keyring() -> Keyring {
         let secret = Secret::new((0..48).collect()).unwrap();
-        Keyring::new(&[secret], Realm::of_host(b"a.test")).unwrap()
+        Keyring::new(Arc::new(Keys::new(&[secret]).unwrap()), Realm::of_host(b"a.test"))
     }
 
     pub(crate) fn settings(words: &[&str], policy: CookiePolicy) -> CookieSettings {
@@ -146,7 +147,7 @@ pub(super) mod tests {
             encrypt: None,
             policy: Some(policy),
             realm: Some(Realm::of_host(b"a.test")),
-            keyring: Some(Arc::new(keyring())),
+            keyring: Some(keyring()),
         }
     }
 

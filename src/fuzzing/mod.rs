@@ -14,7 +14,7 @@ mod set_cookie;
 
 use std::sync::{Arc, LazyLock};
 
-use crate::cookies::keyring::Keyring;
+use crate::cookies::keyring::{Keyring, Keys};
 use crate::cookies::names::CookieNames;
 use crate::cookies::realm::Realm;
 use crate::cookies::seal::{Broken, Sealed, SealedFor};
@@ -33,13 +33,15 @@ const ALICE: Client<'_> = Client::Bound(b"alice");
 const MALLORY: Client<'_> = Client::Bound(b"mallory");
 
 /// The keys that the seals in the corpora are made with.
-static KEYRING: LazyLock<Arc<Keyring>> = LazyLock::new(|| keyring(0));
+static KEYRING: LazyLock<Keyring> = LazyLock::new(|| keyring(0, "www.bound.test"));
+/// The same keys on another virtual host.
+static ELSEWHERE: LazyLock<Keyring> = LazyLock::new(|| keyring(0, "other.test"));
 /// Those of a server that has sealed nothing.
-static STRANGER: LazyLock<Arc<Keyring>> = LazyLock::new(|| keyring(0x80));
+static STRANGER: LazyLock<Keyring> = LazyLock::new(|| keyring(0x80, "www.bound.test"));
 
-fn keyring(fill: u8) -> Arc<Keyring> {
+fn keyring(fill: u8, host: &str) -> Keyring {
     let secret = Secret::new((0..48).map(|number| number ^ fill).collect()).unwrap();
-    Arc::new(Keyring::new(&[secret], Realm::of_host(b"www.bound.test")).unwrap())
+    Keyring::new(Arc::new(Keys::new(&[secret]).unwrap()), Realm::of_host(host.as_bytes()))
 }
 
 /// The value in a text that is a sealed value and nothing else.
@@ -51,9 +53,9 @@ fn unseal(keyring: &Keyring, name: &[u8], text: &[u8], client: SealedFor<'_>) ->
 }
 
 /// The settings of `TokenBindingCookie` with these words, if it takes them and they bind anything.
-fn settings(words: &[&str], policy: CookiePolicy, keyring: &Arc<Keyring>) -> Option<CookieSettings> {
+fn settings(words: &[&str], policy: CookiePolicy, keyring: &Keyring) -> Option<CookieSettings> {
     let names = CookieNames::add(None, words).ok()?;
-    let keyring = Some(Arc::clone(keyring));
+    let keyring = Some(keyring.clone());
     let settings =
         CookieSettings { names: Some(names), policy: Some(policy), keyring, ..CookieSettings::default() };
     settings.names().is_some().then_some(settings)

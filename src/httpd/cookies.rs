@@ -71,7 +71,7 @@ pub(super) fn register() {
     }
 }
 
-/// What binds cookies on the request's virtual host, if anything does. `Err` after a fault at start-up.
+/// What binds cookies on the request's virtual host, if anything does. `Err`: something should, and its keys are missing.
 fn binder(request: Request<'_>) -> Result<Option<Binder<'_>>, ()> {
     request.server_config().ok_or(())?.cookies.binder().map_err(|_| ())
 }
@@ -205,8 +205,8 @@ fn seal_all(request: Request<'_>) -> bool {
         Ok(None) => return true,
         Ok(Some(binder)) => binder,
         Err(()) => {
-            fault(request, "the keys for bound cookies are missing");
-            return false;
+            withhold_all(request);
+            return true;
         }
     };
     let state = request.cookies();
@@ -244,7 +244,11 @@ fn seal_all(request: Request<'_>) -> bool {
 
 /// The response's headers are about to be written: no bound cookie leaves that was not sealed for this very request.
 pub(super) fn check_all(request: Request<'_>) {
-    let Ok(Some(binder)) = binder(request) else { return };
+    let binder = match binder(request) {
+        Ok(None) => return,
+        Ok(Some(binder)) => binder,
+        Err(()) => return withhold_all(request),
+    };
     let state = request.cookies();
     each_set_cookie(request, |line| match outgoing::bound_name(binder, line) {
         Some(bound)
@@ -253,6 +257,15 @@ pub(super) fn check_all(request: Request<'_>) {
             Outgoing::Withheld { name: bound.logged(), cause: Withheld::Late }
         }
         _ => Outgoing::AsItIs,
+    });
+}
+
+/// Without keys every request is refused, and this response is the page that says so: it leaves, and no cookie with it.
+fn withhold_all(request: Request<'_>) {
+    each_set_cookie(request, |line| {
+        let pair = line.split(|byte| *byte == b';').next().unwrap_or_default();
+        let name = pair.iter().position(|byte| *byte == b'=').and_then(|equals| pair.get(..equals));
+        Outgoing::Withheld { name: name.map(<[u8]>::to_vec), cause: Withheld::NoKeys }
     });
 }
 

@@ -170,6 +170,7 @@ unsafe extern "C" fn post_config(
         {
             return ffi::OK;
         }
+        secrets::note_start();
         let Some(config) = main.config() else { return REFUSED };
         log(Sink::Server(main), Level::Notice, format_args!("{}: {}", tags::STARTED, start_up_line(config)));
         let enabled = main.and_following().any(|server| server.config().is_some_and(ServerConfig::enabled));

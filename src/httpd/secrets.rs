@@ -1,55 +1,88 @@
-//! Reads the secrets for bound cookies at start-up, while httpd still has the rights to.
+//! Reads the secrets for bound cookies at each start and restart, while httpd still has the rights to.
 
 use std::collections::HashMap;
 use std::ffi::CStr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::ffi;
 use super::log::{Sink, log};
 use super::pool::Pool;
 use super::server::Server;
-use crate::cookies::keyring::Keyring;
+use crate::cookies::keyring::{Keyring, Keys};
 use crate::cookies::realm::Realm;
-use crate::cookies::secret::{self, SecretSource};
+use crate::cookies::secret::{self, LastGood, Reading, SecretSource};
 use crate::outcome::{Level, tags};
 
-/// Makes the keys of every virtual host that binds cookies. `false`: one of them can't have any, and the log says why.
-pub(super) fn load(main: Server<'_>, pool: Pool<'_>) -> bool {
-    let mut loaded: HashMap<Vec<SecretSource>, Keyring> = HashMap::new();
-    main.and_following().all(|server| match load_one(server, main, pool, &mut loaded) {
-        Ok(()) => true,
-        Err(problem) => {
-            log(Sink::Server(server), Level::Error, format_args!("{}: {problem}", tags::SECRET));
-            false
-        }
-    })
+/// The process and this outlive restarts: httpd loads the module anew, but it stays mapped (-z nodelete).
+static IS_STARTED: AtomicBool = AtomicBool::new(false);
+static LAST_GOOD: Mutex<LastGood> = Mutex::new(LastGood::none());
+
+/// httpd has started: from now on it reads its configuration to restart.
+pub(super) fn note_start() {
+    IS_STARTED.store(true, Ordering::Release);
 }
 
-/// A list of secrets that several virtual hosts have is read once.
+/// The keys of a list of secrets, which several virtual hosts may have.
+type Loaded = HashMap<Vec<SecretSource>, Option<Arc<Keys>>>;
+
+/// Makes the keys of every virtual host that binds cookies. `false`: one of them can't have any, and the log says why. A bad
+/// secret is no such reason at a restart, for httpd would end and take every site with it.
+pub(super) fn load(main: Server<'_>, pool: Pool<'_>) -> bool {
+    // It is replaced as a whole: there is nothing half-done behind a panic.
+    let mut last_good = LAST_GOOD.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut reading = if IS_STARTED.load(Ordering::Acquire) {
+        Reading::at_restart(server_root(), &last_good)
+    } else {
+        Reading::at_start(server_root())
+    };
+    let mut loaded = Loaded::new();
+    let is_good =
+        main.and_following().all(|server| match load_one(server, main, pool, &mut reading, &mut loaded) {
+            Ok(()) => true,
+            Err(problem) => {
+                report(server, &problem);
+                false
+            }
+        });
+    let good = reading.into_last_good();
+    if is_good {
+        // If httpd finds another fault in its configuration, it ends.
+        *last_good = good;
+    }
+    is_good
+}
+
 fn load_one(
     server: Server<'_>,
     main: Server<'_>,
     pool: Pool<'_>,
-    loaded: &mut HashMap<Vec<SecretSource>, Keyring>,
+    reading: &mut Reading<'_>,
+    loaded: &mut Loaded,
 ) -> Result<(), String> {
     let Some(sources) = server.config().ok_or("the settings are missing")?.cookies.needs_secrets()? else {
         return Ok(());
     };
-    let keyring = match loaded.get(sources) {
-        Some(keyring) => keyring.clone(),
+    let keys = match loaded.get(sources) {
+        Some(keys) => keys.clone(),
         None => {
-            let keyring = secret::load(sources, &server_root(), Realm::of_host(b""))
-                .map_err(|problem| format!("TokenBindingCookieSecret {problem}"))?;
-            loaded.insert(sources.to_vec(), keyring.clone());
-            keyring
+            let name = |line: String| format!("TokenBindingCookieSecret {line}");
+            let keys = reading.keys(sources, |line| report(server, &name(line))).map_err(name)?;
+            let keys = keys.map(Arc::new);
+            loaded.insert(sources.to_vec(), keys.clone());
+            keys
         }
     };
     // A virtual host that says nothing of its own has the main server's settings, and yet a realm of its own.
     // SAFETY: what `own_config` made; at start-up only this thread uses it.
     let config = unsafe { server.own_config(main, pool).as_mut() }.ok_or("the settings are missing")?;
     let realm = config.cookies.realm.clone().unwrap_or_else(|| Realm::of_host(server.name()));
-    config.cookies.keyring = Some(Arc::new(keyring.for_realm(realm)));
+    config.cookies.keyring = keys.map(|keys| Keyring::new(keys, realm));
     Ok(())
+}
+
+fn report(server: Server<'_>, line: &str) {
+    log(Sink::Server(server), Level::Error, format_args!("{}: {line}", tags::SECRET));
 }
 
 fn server_root() -> std::path::PathBuf {

@@ -1,0 +1,239 @@
+//! A command, run for what it prints. httpd waits for it at each start and restart, so that its time and its answer's size
+//! have limits.
+
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, read, retry_on_intr};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+};
+use zeroize::Zeroizing;
+
+/// How long a killed process has to disappear.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long to wait before asking again, where there is nothing to wait for.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What an answer may be.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) bytes: usize,
+    /// To the end of its output and of the command itself.
+    pub(super) time: Duration,
+}
+
+/// Runs it without a shell. What breaks a limit is killed, and whatever of its process group is left with it.
+pub(super) fn run(
+    command: &Path,
+    arguments: &[String],
+    limits: Limits,
+) -> Result<Zeroizing<Vec<u8>>, String> {
+    let end = Instant::now() + limits.time;
+    let mut child = Command::new(command)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("can't be run: {error}"))?;
+    let answer = match answer(&mut child, limits, end) {
+        Ok(answer) => answer,
+        Err(problem) => {
+            kill(child);
+            return Err(problem);
+        }
+    };
+    // It has ended: this does not wait.
+    let status = child.wait().map_err(|error| error.to_string())?;
+    if status.success() { Ok(answer) } else { Err(format!("the command failed ({status})")) }
+}
+
+/// All that it prints, once it has ended.
+fn answer(child: &mut Child, limits: Limits, end: Instant) -> Result<Zeroizing<Vec<u8>>, String> {
+    let failed = |error: Errno| format!("its answer can't be waited for: {error}");
+    let late = |what: &str| Err(format!("gave no answer within {} seconds{what}", limits.time.as_secs_f32()));
+    let stdout = child.stdout.take().ok_or("its output can't be read")?;
+    // As large as it can get: a buffer that grows leaves copies behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(limits.bytes + 1));
+    loop {
+        if !is_readable(&stdout, end).map_err(failed)? {
+            return if has_ended(child, end).map_err(failed)? {
+                late(" (it has ended, but what it started holds its output open)")
+            } else {
+                late("")
+            };
+        }
+        if read_some(&stdout, &mut content).map_err(failed)? == 0 {
+            break;
+        }
+        if content.len() > limits.bytes {
+            return Err(format!("more than {} bytes are too many for a secret", limits.bytes));
+        }
+    }
+    if has_ended(child, end).map_err(failed)? {
+        Ok(content)
+    } else {
+        late(" (its output is closed, but it has not ended)")
+    }
+}
+
+fn read_some(stdout: &ChildStdout, content: &mut Vec<u8>) -> Result<usize, Errno> {
+    retry_on_intr(|| read(stdout, rustix::buffer::spare_capacity(content)))
+}
+
+/// Waits for its end, and leaves it to be waited for. `false`: it was in vain.
+fn has_ended(child: &Child, end: Instant) -> Result<bool, Errno> {
+    match pidfd_open(Pid::from_child(child), PidfdFlags::empty()) {
+        Ok(process) => is_readable(&process, end),
+        Err(_) => ask_until_it_has_ended(child, end),
+    }
+}
+
+/// The same for Linux before 5.3, containers that forbid it, and valgrind.
+fn ask_until_it_has_ended(child: &Child, end: Instant) -> Result<bool, Errno> {
+    let child = WaitId::Pid(Pid::from_child(child));
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    while retry_on_intr(|| waitid(child.clone(), options))?.is_none() {
+        if Instant::now() >= end {
+            return Ok(false);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(true)
+}
+
+/// Waits until there is something to read, or nothing any more. `false`: it was in vain.
+fn is_readable(descriptor: impl AsFd, end: Instant) -> Result<bool, Errno> {
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(|_| Errno::INVAL)?;
+        match poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&left)) {
+            Err(Errno::INTR) => {}
+            ready => return Ok(ready? > 0),
+        }
+    }
+}
+
+fn kill(mut child: Child) {
+    // Nobody has waited for it yet, so that the number is still its own.
+    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    // What can't be killed (a setuid program, a hung disk) must not hold httpd up: httpd waits for any child later.
+    if has_ended(&child, Instant::now() + GRACE) == Ok(true) {
+        let _ = child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    const LONG: Duration = Duration::from_secs(60);
+    /// Long enough for a shell to get as far as it can.
+    const SHORT: Duration = Duration::from_millis(1500);
+
+    fn shell(script: &str, time: Duration) -> Result<Vec<u8>, String> {
+        let arguments = ["-c".to_owned(), script.to_owned()];
+        run(Path::new("/bin/sh"), &arguments, Limits { bytes: 1000, time }).map(|answer| answer.to_vec())
+    }
+
+    /// An argument for `sleep` that no other process has.
+    fn unique() -> String {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        format!("3600.{}{:03}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The processes that have this argument, but for zombies, which have none.
+    fn processes(argument: &str) -> Vec<PathBuf> {
+        fs::read_dir("/proc")
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|process| {
+                let line = fs::read(process.join("cmdline")).unwrap_or_default();
+                line.split(|byte| *byte == 0).any(|word| word == argument.as_bytes())
+            })
+            .collect()
+    }
+
+    /// SIGKILL has been sent, and takes effect by itself.
+    fn assert_gone(argument: &str) {
+        let end = Instant::now() + LONG;
+        while !processes(argument).is_empty() {
+            assert!(Instant::now() < end, "{:?}", processes(argument));
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn an_answer_is_all_that_is_printed_to_the_end() {
+        assert_eq!(shell("printf one; sleep 0.01; printf two", LONG).unwrap(), b"onetwo");
+        assert_eq!(shell("printf %1000d 1", LONG).unwrap().len(), 1000);
+        assert_eq!(shell("(sleep 0.01; printf late) &", LONG).unwrap(), b"late");
+        assert!(shell(":", LONG).unwrap().is_empty());
+        assert!(shell("printf answer; exit 3", LONG).unwrap_err().contains("failed (exit status: 3)"));
+    }
+
+    #[test]
+    fn an_endless_answer_is_cut_off_and_its_command_ended() {
+        let argument = unique();
+        let script = format!("sleep {argument} & printf %1001d 1; wait");
+        assert_eq!(shell(&script, LONG).unwrap_err(), "more than 1000 bytes are too many for a secret");
+        assert_gone(&argument);
+        let endless = run(Path::new("/bin/cat"), &["/dev/zero".into()], Limits { bytes: 1000, time: LONG });
+        assert!(endless.unwrap_err().contains("more than 1000 bytes"));
+    }
+
+    #[test]
+    fn a_command_that_does_not_answer_in_time_is_ended() {
+        let scripts = [
+            ("exec sleep N", "seconds"),
+            ("sleep N; :", "seconds"),
+            ("printf answer; trap '' TERM HUP; sleep N; :", "seconds"),
+            ("printf answer; sleep N &", "(it has ended, but what it started holds its output open)"),
+            ("printf answer; exec >&-; sleep N; :", "(its output is closed, but it has not ended)"),
+        ];
+        std::thread::scope(|threads| {
+            for (script, words) in scripts {
+                threads.spawn(move || {
+                    let argument = unique();
+                    let problem = shell(&script.replace('N', &argument), SHORT).unwrap_err();
+                    assert!(problem.starts_with("gave no answer within 1.5 seconds"), "{script}: {problem}");
+                    assert!(problem.ends_with(words), "{script}: {problem}");
+                    assert_gone(&argument);
+                });
+            }
+        });
+    }
+
+    /// A process that has left the group is not ours to end, nor to wait for.
+    #[test]
+    fn nobody_who_holds_the_output_open_holds_up_httpd() {
+        let argument = unique();
+        let answer = shell(&format!("printf answer; setsid sleep {argument} &"), SHORT);
+        for process in processes(&argument) {
+            let pid = process.file_name().unwrap().to_str().unwrap().parse().unwrap();
+            rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+        }
+        assert!(answer.unwrap_err().contains("what it started holds its output open"));
+    }
+
+    #[test]
+    fn both_ways_to_wait_for_an_end_tell_the_same() {
+        for wait in [has_ended, ask_until_it_has_ended] {
+            let mut child = Command::new("/bin/sleep").arg(unique()).process_group(0).spawn().unwrap();
+            assert_eq!(wait(&child, Instant::now()), Ok(false));
+            child.kill().unwrap();
+            assert_eq!(wait(&child, Instant::now() + LONG), Ok(true));
+            assert_eq!(wait(&child, Instant::now()), Ok(true), "it is still there to be waited for");
+            assert!(!child.wait().unwrap().success());
+        }
+    }
+}
