@@ -104,7 +104,7 @@ impl ServerConfig {
     }
 
     pub(crate) fn env_name(&self, variable: Variable) -> &CStr {
-        self.env_names.get(variable).as_deref().unwrap_or_else(|| variable.header_name())
+        self.env_names.get(variable).as_deref().unwrap_or_else(|| variable.default_env_name())
     }
 
     /// What no single directive can see: two variables under one name, of which one would overwrite the other.

@@ -158,7 +158,7 @@ mod tests {
             Reserved::Spoof,
             Reserved::Spoof,
         ]) {
-            let name = variable.header_name().to_str().unwrap();
+            let name = variable.default_env_name().to_str().unwrap();
             for spelling in [name.to_owned(), name.to_uppercase()] {
                 assert_eq!(reserved(spelling.as_bytes()), Some(exact), "{spelling}");
             }

@@ -25,14 +25,20 @@ impl Variable {
     pub(crate) const ALL: [Self; 5] =
         [Self::Provided, Self::Referred, Self::Other, Self::Context, Self::Certificate];
 
-    /// The request header, and unless configured otherwise the environment variable.
-    pub(crate) const fn header_name(self) -> &'static CStr {
+    /// The environment variable, unless configured otherwise.
+    pub(crate) const fn default_env_name(self) -> &'static CStr {
+        let [name, ..] = self.header_names() else { return c"" };
+        name
+    }
+
+    /// The request headers. That of the certificate has two names: the C module's, and one that most backends don't drop.
+    pub(crate) const fn header_names(self) -> &'static [&'static CStr] {
         match self {
-            Self::Provided => c"Sec-Provided-Token-Binding-ID",
-            Self::Referred => c"Sec-Referred-Token-Binding-ID",
-            Self::Other => c"Sec-Other-Token-Binding-ID",
-            Self::Context => c"Sec-Token-Binding-Context",
-            Self::Certificate => c"TB_SSL_CLIENT_CERT_FINGERPRINT",
+            Self::Provided => &[c"Sec-Provided-Token-Binding-ID"],
+            Self::Referred => &[c"Sec-Referred-Token-Binding-ID"],
+            Self::Other => &[c"Sec-Other-Token-Binding-ID"],
+            Self::Context => &[c"Sec-Token-Binding-Context"],
+            Self::Certificate => &[c"TB_SSL_CLIENT_CERT_FINGERPRINT", c"TB-SSL-Client-Cert-Fingerprint"],
         }
     }
 
@@ -186,8 +192,10 @@ mod tests {
     #[test]
     fn cgi_makes_its_names_of_the_headers() {
         for variable in Variable::ALL {
-            let folded = variable.header_name().to_str().unwrap().to_ascii_uppercase().replace('-', "_");
-            assert_eq!(variable.cgi_name().to_str().unwrap(), format!("HTTP_{folded}"));
+            for name in variable.header_names() {
+                let folded = name.to_str().unwrap().to_ascii_uppercase().replace('-', "_");
+                assert_eq!(variable.cgi_name().to_str().unwrap(), format!("HTTP_{folded}"));
+            }
         }
     }
 

@@ -254,8 +254,8 @@ impl<'r> Request<'r> {
             let Some(value) = facts.value(variable) else { continue };
             let value = self.text(value);
             environment.add(config.env_name(variable), value);
-            if to_headers {
-                headers.add(variable.header_name(), value);
+            for name in variable.header_names().iter().filter(|_| to_headers) {
+                headers.add(name, value);
             }
         }
         self.own_state().passed.set(Some(pass));
@@ -275,8 +275,8 @@ impl<'r> Request<'r> {
             put(self.environment(), config.env_name(variable));
             // The header's, which whoever prepared the environment of the request that this one is a part of has left there.
             self.environment().unset(variable.cgi_name());
-            if to_headers {
-                put(self.headers(), variable.header_name());
+            for name in variable.header_names().iter().filter(|_| to_headers) {
+                put(self.headers(), name);
             }
         }
         self.own_state().passed.set(Some(pass));

@@ -121,6 +121,23 @@ async fn a_certificate_that_does_not_verify_is_not_passed_on() {
     assert_eq!((page.status, seen(&page)), (200, [None, None]));
 }
 
+/// Most backends drop names with underscores: httpd's own CGI does.
+#[tokio::test]
+async fn a_backend_gets_it_under_a_name_that_it_takes() {
+    let plain = VirtualHost::plain(HOST, "");
+    let backend = Setup { module: None, virtual_hosts: vec![plain], ..Setup::default() }.start();
+    let server = Setup::with(&format!(
+        "SSLCACertificateFile @DIR@/user.pem\nSSLVerifyClient optional\nProxyPass / http://127.0.0.1:{}/",
+        backend.port()
+    ))
+    .start();
+    let page = fetch(&server, &with_certificate(unbound()), get("/env.cgi")).await.text();
+    assert_eq!(shown(&page, "HTTP_TB_SSL_CLIENT_CERT_FINGERPRINT"), Some(&*fingerprint()), "{page}");
+    let forged = get("/env.cgi").header("TB-SSL-Client-Cert-Fingerprint", "forged");
+    let page = fetch(&server, &unbound(), forged).await.text();
+    assert_eq!(shown(&page, "HTTP_TB_SSL_CLIENT_CERT_FINGERPRINT"), None, "{page}");
+}
+
 #[tokio::test]
 async fn pass_var_says_who_gets_it() {
     let server = Setup::with(&format!(

@@ -3,12 +3,13 @@
 
 use serde_json::Value;
 use tokbind::http1::Http1;
+use tokbind::http2::Http2;
 use tokbind::{Request, Response, binding};
 
 use crate::support::client::{connect, http1, http2, unbound};
 use crate::support::httpd::{HOST, documented, free_port};
 use crate::support::provider::{BACK_CHANNEL, PROVIDER, Provider, provider_host, start_provider};
-use crate::support::{Httpd, Setup, VirtualHost, Visitor, shown};
+use crate::support::{Httpd, Setup, VirtualHost, Visitor, pki, shown};
 
 const RESOURCE: &str = "/api/env.cgi";
 
@@ -115,6 +116,39 @@ async fn an_unbound_token_is_refused_where_bindings_are_enforced() {
     let token = access_token(&server, &Visitor::new(), None).await;
     assert_eq!(uses(&server, &client, &token).await, [false, false]);
     assert!(!uses_unbound(&server, &token).await);
+}
+
+/// A token that is bound to a client certificate (RFC 8705): mod_auth_openidc compares `cnf.x5t#S256` with what the module says
+/// of the certificate on this connection.
+#[tokio::test]
+async fn a_token_is_good_with_the_certificate_that_it_is_bound_to_and_no_other() {
+    let verifying = "SSLCACertificateFile @DIR@/users.pem\nSSLVerifyClient optional\n";
+    let (user, other) = (pki::user(), pki::other_user());
+    let users = [user, other].map(|identity| identity.certificate.to_pem().unwrap()).concat();
+    let setup = Setup {
+        global: format!("SSLStrictSNIVHostCheck Off\n{verifying}"),
+        files: vec![("users.pem", users)],
+        ..Setup::default()
+    };
+    let (server, _provider) = resource_server(setup, "").await;
+    let showing = |identity: &pki::Identity| {
+        unbound().client_certificate(identity.certificate.clone(), identity.key.clone())
+    };
+    let mut http = Http1::new(connect(&server, &showing(user)).await);
+    let token = read_token(&http.request(&token_request()).await.unwrap());
+    for (options, is_good) in [(showing(user), true), (showing(other), false), (unbound(), false)] {
+        let mut one = Http1::new(connect(&server, &options).await);
+        let first = one.request(&bearing(Request::get(HOST, RESOURCE), &token)).await.unwrap();
+        let two = Http2::handshake(connect(&server, &options.alpn(["h2"])).await).await.unwrap();
+        let second = two.request(&bearing(Request::get(HOST, RESOURCE), &token)).await.unwrap();
+        assert_eq!([is_served(&first), is_served(&second)], [is_good; 2], "{}", server.log());
+    }
+    // Whoever says so in a header is not believed.
+    let fingerprint = user.certificate.digest(openssl::hash::MessageDigest::sha256()).unwrap();
+    let forged = bearing(Request::get(HOST, RESOURCE), &token)
+        .header("TB_SSL_CLIENT_CERT_FINGERPRINT", token_binding::header::encode(&fingerprint));
+    let mut plain = Http1::new(connect(&server, &unbound()).await);
+    assert!(!is_served(&plain.request(&forged).await.unwrap()));
 }
 
 /// The control: without the module a stolen token is good for anybody.

@@ -206,7 +206,9 @@ class AccessToken(JWTBearerTokenGenerator):
         return key
 
     def get_extra_claims(self, client, grant_type, user, scope):
-        return confirmation(token_binding_hash("Referred"))
+        # A client that shows a certificate binds its token to that instead (RFC 8705 section 3.1).
+        fingerprint = request.headers.get("TB-SSL-Client-Cert-Fingerprint")
+        return {"cnf": {"x5t#S256": fingerprint}} if fingerprint else confirmation(token_binding_hash("Referred"))
 
 
 server = AuthorizationServer()

@@ -37,6 +37,12 @@ pub fn user() -> &'static Identity {
     USER.get_or_init(|| make("a user", true))
 }
 
+/// Another user's.
+pub fn other_user() -> &'static Identity {
+    static OTHER: OnceLock<Identity> = OnceLock::new();
+    OTHER.get_or_init(|| make("another user", true))
+}
+
 fn make(name: &str, is_authority: bool) -> Identity {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
