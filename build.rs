@@ -12,6 +12,7 @@ const FUNCTIONS: &[&str] = &[
     "ap_find_linked_module",
     "ap_get_brigade",
     "ap_get_module_config",
+    "ap_get_output_filter_handle",
     "ap_hook_check_access",
     "ap_hook_check_config",
     "ap_hook_expr_lookup",
@@ -200,7 +201,7 @@ fn bindings(includes: &[PathBuf]) -> Result<(), String> {
         .clang_args(["-DLINUX", "-D_REENTRANT", "-D_GNU_SOURCE"])
         // The types of libssl are openssl-sys's, so that one `SSL` means one thing in the whole crate.
         .blocklist_type("SSL|SSL_CTX|X509|ssl_st|ssl_ctx_st|x509_st")
-        .raw_line("use openssl_sys::{SSL, X509};")
+        .raw_line("use openssl_sys::{SSL, SSL_CTX, X509};")
         .prepend_enum_name(false)
         .layout_tests(false)
         .generate_comments(false)

@@ -91,6 +91,11 @@ int64_t tb_ssl_total_renegotiations(SSL *ssl)
     return SSL_total_renegotiations(ssl);
 }
 
+int tb_ssl_client_authorities(const SSL_CTX *context)
+{
+    return sk_X509_NAME_num(SSL_CTX_get_client_CA_list(context));
+}
+
 X509 *tb_ssl_peer_certificate(const SSL *ssl)
 {
 #if OPENSSL_VERSION_NUMBER >= 0x30000000L

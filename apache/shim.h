@@ -30,6 +30,8 @@ int tb_ssl_extended_master_secret(SSL *ssl);
 int tb_ssl_forbids_extended_master_secret(SSL *ssl);
 int tb_ssl_secure_renegotiation(SSL *ssl);
 int64_t tb_ssl_total_renegotiations(SSL *ssl);
+/* How many authorities clients are told that their certificates may be of. */
+int tb_ssl_client_authorities(const SSL_CTX *context);
 /* The peer's certificate, or NULL. Not the caller's: it lives as long as the session. */
 X509 *tb_ssl_peer_certificate(const SSL *ssl);
 

@@ -80,10 +80,7 @@ impl ServerConfig {
 
     /// What is passed on in a directory; `None` while the directory is not known.
     pub(crate) fn pass(&self, directory: Option<&DirectoryConfig>) -> PassVar {
-        directory
-            .and_then(|directory| directory.pass)
-            .or(self.directory.pass)
-            .unwrap_or_else(PassVar::where_nobody_said)
+        directory.and_then(|directory| directory.pass).or(self.directory.pass).unwrap_or(PassVar::DEFAULT)
     }
 
     /// Do redirects from a directory ask for a referred binding?
@@ -164,7 +161,7 @@ mod tests {
             env_names: PerVariable::each(|variable| CString::new(variable.word()).ok()),
             trusted_proxies: Some(["10.0.0.0/8".parse().unwrap()].into_iter().collect()),
             directory: DirectoryConfig {
-                pass: Some(PassVar::none().with(Variable::Context)),
+                pass: Some(PassVar::NONE.with(Variable::Context)),
                 include_referred: Some(true),
             },
             cookies: CookieSettings { encrypt: Some(false), ..CookieSettings::default() },
@@ -180,7 +177,7 @@ mod tests {
             [KeyParameters::ECDSAP256, KeyParameters::RSA2048_PSS, KeyParameters::RSA2048_PKCS1_5]
         );
         assert_eq!(config.min_version().to_string(), "0.13");
-        assert_eq!(config.pass(None), PassVar::where_nobody_said());
+        assert_eq!(config.pass(None), PassVar::DEFAULT);
         assert!(!config.include_referred(None) && config.trusted_proxies().is_none());
         assert_eq!(config.env_name(Variable::Provided), c"Sec-Provided-Token-Binding-ID");
         assert_eq!(config.env_name(Variable::Context), c"Sec-Token-Binding-Context");
@@ -196,28 +193,27 @@ mod tests {
             key_parameters: Some(vec![KeyParameters::ECDSAP256]),
             trusted_proxies: Some(TrustedProxies::default()),
             directory: DirectoryConfig {
-                pass: Some(PassVar::none().with(Variable::Referred)),
+                pass: Some(PassVar::NONE.with(Variable::Referred)),
                 include_referred: None,
             },
             ..ServerConfig::default()
         };
         let merged = ServerConfig::merge(&written(), &inner);
         assert_eq!(merged.key_parameters(), [KeyParameters::ECDSAP256]);
-        assert_eq!(merged.pass(None), PassVar::none().with(Variable::Referred));
+        assert_eq!(merged.pass(None), PassVar::NONE.with(Variable::Referred));
         assert!(!merged.enabled() && merged.include_referred(None));
         assert_eq!(merged.trusted_proxies(), None, "an empty list replaces the outer one");
     }
 
     #[test]
     fn a_deeper_directory_wins_and_silence_inherits() {
-        let outer = DirectoryConfig { pass: Some(PassVar::none()), include_referred: Some(true) };
-        let inner =
-            DirectoryConfig { pass: Some(PassVar::where_nobody_said()), include_referred: Some(false) };
+        let outer = DirectoryConfig { pass: Some(PassVar::NONE), include_referred: Some(true) };
+        let inner = DirectoryConfig { pass: Some(PassVar::DEFAULT), include_referred: Some(false) };
         assert_eq!(DirectoryConfig::merge(&outer, &inner), inner);
         assert_eq!(DirectoryConfig::merge(&outer, &DirectoryConfig::default()), outer);
         let server = ServerConfig { directory: outer, ..ServerConfig::default() };
-        assert_eq!(server.pass(Some(&inner)), PassVar::where_nobody_said());
-        assert_eq!(server.pass(Some(&DirectoryConfig::default())), PassVar::none());
+        assert_eq!(server.pass(Some(&inner)), PassVar::DEFAULT);
+        assert_eq!(server.pass(Some(&DirectoryConfig::default())), PassVar::NONE);
         assert!(!server.include_referred(Some(&inner)));
         assert!(server.include_referred(Some(&DirectoryConfig::default())));
     }

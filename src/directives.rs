@@ -233,10 +233,10 @@ fn pass_var(field: &mut Option<PassVar>, words: &[&str]) -> Result<(), String> {
         if words.len() > 1 {
             return Err(format!("\"none\" can't be combined with other values; allowed: {ALLOWED}"));
         }
-        *field = Some(PassVar::none());
+        *field = Some(PassVar::NONE);
         return Ok(());
     }
-    let mut pass = field.unwrap_or(PassVar::none());
+    let mut pass = field.unwrap_or(PassVar::NONE);
     for word in words {
         let variable = Variable::ALL
             .into_iter()

@@ -60,9 +60,9 @@ fn pass_var_adds_up_within_a_section() {
         directive(c"TokenBindingPassVar").apply(Section::Server(&mut config), words).unwrap();
     }
     let named = [Variable::Provided, Variable::Context, Variable::Referred];
-    let expected = named.into_iter().fold(PassVar::none(), PassVar::with);
+    let expected = named.into_iter().fold(PassVar::NONE, PassVar::with);
     assert_eq!(config.pass(None), expected);
-    assert_eq!(server(c"TokenBindingPassVar", &["none"]).unwrap().pass(None), PassVar::none());
+    assert_eq!(server(c"TokenBindingPassVar", &["none"]).unwrap().pass(None), PassVar::NONE);
     assert_refused(c"TokenBindingPassVar", &["none", "provided"], "none", "context");
     assert_refused(c"TokenBindingPassVar", &["provided", "all"], "all", "provided, referred, other, context");
 }

@@ -96,7 +96,7 @@ pub(crate) fn is_forbidden_in_trailers(name: &[u8], binds_cookies: bool) -> bool
 }
 
 /// The reserved names: letters and dashes.
-const RESERVED: [(&[u8], Reserved); 6] = [
+static RESERVED: [(&[u8], Reserved); 6] = [
     (b"Sec-Token-Binding", Reserved::TokenBinding),
     (b"Sec-Provided-Token-Binding-ID", Reserved::Provided),
     (b"Sec-Referred-Token-Binding-ID", Reserved::Referred),
@@ -110,10 +110,9 @@ const RESERVED: [(&[u8], Reserved); 6] = [
 /// CGI, WSGI and PHP turn a header's name into a variable's: upper case, and every character that is neither letter nor
 /// digit becomes `_`. So `Sec_Provided.Token-Binding_ID` would be the same variable as the dashed name.
 pub(crate) fn reserved(name: &[u8]) -> Option<Reserved> {
-    let of_this_length = RESERVED.into_iter().filter(|(known, _)| known.len() == name.len());
-    for (known, exact) in of_this_length {
-        if name == known || name.eq_ignore_ascii_case(known) {
-            return Some(exact);
+    for (known, exact) in RESERVED.iter().filter(|(known, _)| known.len() == name.len()) {
+        if name == *known || name.eq_ignore_ascii_case(known) {
+            return Some(*exact);
         }
         if is_variable_of(name, known) {
             return Some(Reserved::Spoof);

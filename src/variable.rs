@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use zeroize::Zeroizing;
 
-use crate::bindings::TokenBindings;
+use crate::bindings::{Texts, TokenBindings};
 
 /// A variable: an entry of the request's environment, and a request header for backends (draft-ietf-tokbind-ttrp s2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,13 +122,12 @@ impl<T> PerVariable<T> {
 pub(crate) type PassVar = PerVariable<bool>;
 
 impl PassVar {
-    pub(crate) fn none() -> Self {
-        Self::default()
-    }
-
-    pub(crate) fn where_nobody_said() -> Self {
-        Self::each(Variable::is_default)
-    }
+    pub(crate) const NONE: Self = Self([false; Variable::ALL.len()]);
+    /// Where nobody has said anything.
+    pub(crate) const DEFAULT: Self = {
+        let [a, b, c, d, e] = Variable::ALL;
+        Self([a.is_default(), b.is_default(), c.is_default(), d.is_default(), e.is_default()])
+    };
 
     pub(crate) fn includes(&self, variable: Variable) -> bool {
         *self.get(variable)
@@ -172,6 +171,16 @@ impl<'a> Facts<'a> {
     pub(crate) fn is_empty(self) -> bool {
         matches!(self, Self { bindings: None, certificate: None })
     }
+
+    /// The variables of `pass` that can have a value. Most clients prove one key.
+    pub(crate) fn to_pass(self, pass: PassVar) -> &'static [Variable] {
+        let has_one = |texts: &Texts| texts.referred.is_none() && texts.others.is_none();
+        let is_simple = self.certificate.is_none()
+            && self.bindings.is_some_and(|bindings| has_one(bindings.texts()))
+            && pass.includes(Variable::Provided)
+            && !pass.includes(Variable::Context);
+        if is_simple { &[Variable::Provided] } else { &Variable::ALL }
+    }
 }
 
 #[cfg(test)]
@@ -201,10 +210,10 @@ mod tests {
 
     #[test]
     fn keying_material_is_asked_for() {
-        let pass = PassVar::where_nobody_said();
+        let pass = PassVar::DEFAULT;
         for variable in Variable::ALL {
             assert_eq!(pass.includes(variable), variable != Variable::Context, "{variable:?}");
-            assert!(!PassVar::none().includes(variable) && PassVar::none().with(variable).includes(variable));
+            assert!(!PassVar::NONE.includes(variable) && PassVar::NONE.with(variable).includes(variable));
         }
     }
 }

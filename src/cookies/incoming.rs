@@ -5,7 +5,6 @@
 //! wherever one of them would see a cookie begin: after a comma it starts a cookie of its own; anywhere else the cookie
 //! that hides it is taken out whole.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use super::names::CookieNames;
@@ -67,23 +66,30 @@ impl fmt::Display for Cause {
 
 /// Unseals what can be unsealed for this client, and leaves the rest of the bound cookies out.
 pub(crate) fn rewrite(binder: Binder<'_>, client: Client<'_>, header: &[u8]) -> Incoming {
-    let mut rewriting = Rewriting { binder, client, kept: Vec::new(), result: Incoming::default() };
-    for piece in header.split(|byte| *byte == b';') {
+    let kept = Vec::with_capacity(header.len());
+    let mut rewriting = Rewriting { binder, client, kept, has_kept: false, result: Incoming::default() };
+    let mut rest = header;
+    while let Some(end) = memchr::memchr(b';', rest) {
+        let (piece, following) = around(rest, end);
         rewriting.piece(piece);
+        rest = following;
     }
+    rewriting.piece(rest);
     rewriting.finish()
 }
 
-struct Rewriting<'a, 'h> {
+struct Rewriting<'a> {
     binder: Binder<'a>,
     client: Client<'a>,
-    kept: Vec<Cow<'h, [u8]>>,
+    /// What is left of the header, and whether anything is: it may be an empty cookie.
+    kept: Vec<u8>,
+    has_kept: bool,
     result: Incoming,
 }
 
-impl<'h> Rewriting<'_, 'h> {
+impl Rewriting<'_> {
     /// What stands between two semicolons: one cookie, or several that commas keep apart.
-    fn piece(&mut self, piece: &'h [u8]) {
+    fn piece(&mut self, piece: &[u8]) {
         let mut rest = Some(piece);
         while let Some(piece) = rest.take() {
             let cookie = Cookie::of(piece);
@@ -91,13 +97,13 @@ impl<'h> Rewriting<'_, 'h> {
         }
     }
 
-    fn is_bound(&self, cookie: &Cookie<'h>) -> bool {
+    fn is_bound(&self, cookie: &Cookie<'_>) -> bool {
         self.binder.names.binds(cookie.name) && !cookie.is_nothing()
     }
 
     /// A cookie with a bound name. Returns what follows it: perhaps another line of the request, that httpd joined to this
     /// one with a comma. A sealed value says itself where it ends, so that no byte is looked at twice.
-    fn bound(&mut self, cookie: &Cookie<'h>) -> Option<&'h [u8]> {
+    fn bound<'h>(&mut self, cookie: &Cookie<'h>) -> Option<&'h [u8]> {
         let (Some(value), true) = (cookie.value, cookie.is_plain) else {
             self.refuse(cookie, Cause::Seal(Broken::NoSeal));
             return None;
@@ -118,10 +124,10 @@ impl<'h> Rewriting<'_, 'h> {
     }
 
     /// A cookie with another name. Returns what follows it.
-    fn other(&mut self, piece: &'h [u8]) -> Option<&'h [u8]> {
+    fn other<'h>(&mut self, piece: &'h [u8]) -> Option<&'h [u8]> {
         match self.hidden(piece) {
             None => {
-                self.kept.push(Cow::Borrowed(piece));
+                self.keep(&[piece]);
                 None
             }
             Some(Hidden::AfterComma(comma)) => {
@@ -129,7 +135,7 @@ impl<'h> Rewriting<'_, 'h> {
                 // Without an equals sign the name before the comma is seen here for the first time.
                 match Cookie::of(before) {
                     cookie if self.is_bound(&cookie) => self.refuse(&cookie, Cause::Seal(Broken::NoSeal)),
-                    _ => self.kept.push(Cow::Borrowed(before)),
+                    _ => self.keep(&[before]),
                 }
                 Some(rest)
             }
@@ -146,9 +152,18 @@ impl<'h> Rewriting<'_, 'h> {
         sealed.open(self.binder.keyring, name, client).map_err(Cause::Seal)
     }
 
-    fn accept(&mut self, cookie: &Cookie<'h>, value: &[u8]) {
+    fn accept(&mut self, cookie: &Cookie<'_>, value: &[u8]) {
         self.result.accepted += 1;
-        self.kept.push(Cow::Owned([cookie.before, cookie.name, b"=", value].concat()));
+        self.keep(&[cookie.before, cookie.name, b"=", value]);
+    }
+
+    fn keep(&mut self, parts: &[&[u8]]) {
+        if std::mem::replace(&mut self.has_kept, true) {
+            self.kept.push(b';');
+        }
+        for part in parts {
+            self.kept.extend(*part);
+        }
     }
 
     fn refuse(&mut self, cookie: &Cookie<'_>, cause: Cause) {
@@ -159,9 +174,9 @@ impl<'h> Rewriting<'_, 'h> {
     /// The first bound name in a piece that does not begin with one, where an application could see a cookie begin.
     ///
     /// Whatever set of delimiters an application splits at, for it a name begins behind the last one of some kind.
-    fn hidden(&self, piece: &'h [u8]) -> Option<Hidden<'h>> {
+    fn hidden<'h>(&self, piece: &'h [u8]) -> Option<Hidden<'h>> {
         let mut start = 0;
-        for (at, _) in piece.iter().enumerate().filter(|(_, byte)| **byte == b'=') {
+        for at in memchr::memchr_iter(b'=', piece) {
             // No name goes on behind an equals sign.
             let before = piece.get(start..at)?;
             let comma = before.iter().rposition(|byte| *byte == b',');
@@ -182,12 +197,14 @@ impl<'h> Rewriting<'_, 'h> {
     }
 
     fn finish(self) -> Incoming {
-        let Self { kept, mut result, .. } = self;
-        let header = kept.join(&b';');
+        let Self { kept: mut header, mut result, .. } = self;
         // A cookie that has become the first has no white space before it.
-        let header = if result.refused.is_empty() { &header } else { header.trim_ascii_start() };
+        if !result.refused.is_empty() {
+            let start = header.len() - header.trim_ascii_start().len();
+            header.drain(..start);
+        }
         if header.iter().any(|byte| *byte != b';' && !byte.is_ascii_whitespace()) {
-            result.header = Some(header.to_vec());
+            result.header = Some(header);
         }
         result
     }
@@ -215,7 +232,7 @@ impl<'h> Cookie<'h> {
         let start = piece.iter().position(|byte| !is_before(byte)).unwrap_or(piece.len());
         let (before, rest) = piece.split_at_checked(start).unwrap_or((piece, b""));
         let is_plain = !before.contains(&b'=');
-        match rest.iter().position(|byte| *byte == b'=') {
+        match memchr::memchr(b'=', rest) {
             Some(equals) => {
                 let (name, value) = around(rest, equals);
                 Self { before, name, value: Some(value), is_plain }
@@ -255,7 +272,7 @@ const DELIMITERS: [fn(u8) -> bool; 7] = [
 
 /// The first comma in a value that `name=` follows.
 fn line_after_comma(value: &[u8]) -> Option<usize> {
-    value.iter().enumerate().filter(|(_, byte)| **byte == b',').map(|(at, _)| at).find(|comma| {
+    memchr::memchr_iter(b',', value).find(|comma| {
         let rest = around(value, *comma).1.trim_ascii_start();
         let name = rest.iter().take_while(|byte| crate::headers::is_token(**byte)).count();
         name > 0 && rest.get(name) == Some(&b'=')

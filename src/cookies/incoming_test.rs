@@ -1,7 +1,7 @@
 //! What becomes of `Cookie` headers.
 
-use super::super::seal::{Form, SealedFor, seal};
-use super::super::settings::tests::{keyring, settings};
+use super::super::seal::{Form, SealedFor};
+use super::super::settings::tests::{keyring, seal, settings};
 use super::super::settings::{CookiePolicy, CookieSettings};
 use super::*;
 

@@ -65,6 +65,10 @@ impl CookieNames {
             Self::None => false,
             Self::All => true,
             Self::Some(patterns) => {
+                // Most names that are bound are written as they were configured.
+                if patterns.iter().any(|pattern| pattern == name) {
+                    return true;
+                }
                 if name.iter().all(|byte| is_plain(*byte))
                     && patterns.iter().all(|pattern| !pattern.contains(&b'*'))
                 {

@@ -106,16 +106,26 @@ pub(crate) fn rewrite(binder: Binder<'_>, client: Client<'_>, line: &[u8]) -> Re
         return withheld(Withheld::Malformed);
     };
     let (name, value) = (bound.name, value.trim_ascii());
-    if !name.iter().all(|byte| crate::headers::is_token(*byte) || b"[]".contains(byte))
-        || value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
+    if !name.iter().all(|byte| crate::headers::is_token(*byte) || b"[]".contains(byte)) || has_control(value)
     {
         return withheld(Withheld::Malformed);
     }
     let (form, size) = form(binder.encrypt, name.len(), value.len());
-    let sealed = seal(binder.keyring, form, name, value, sealed_for)?;
     let secure: &[u8] = if is_secure(attributes) { b"" } else { b"; Secure" };
-    let line = [name, b"=", &sealed, attributes, secure].concat();
+    let length = name.len() + 1 + form.length(value.len()) + attributes.len() + secure.len();
+    let mut line = Vec::with_capacity(length);
+    line.extend(name);
+    line.push(b'=');
+    seal(binder.keyring, form, name, value, sealed_for, &mut line)?;
+    line.extend(attributes);
+    line.extend(secure);
     Ok(Outgoing::Sealed { line, size })
+}
+
+fn has_control(value: &[u8]) -> bool {
+    // Without a way out of the loop it takes many bytes at once.
+    let is_control = |byte: u8| u8::from(byte < b' ') & u8::from(byte != b'\t') | u8::from(byte == 0x7f);
+    value.iter().fold(0, |found, byte| found | is_control(*byte)) != 0
 }
 
 /// How a value is sealed. It is left readable where it is to be encrypted, but only fits what browsers keep if it is not.
@@ -137,12 +147,12 @@ fn form(encrypt: bool, name: usize, value: usize) -> (Form, Size) {
 
 /// `name=value`, and the attributes with the semicolon before them.
 fn split(line: &[u8]) -> (&[u8], &[u8]) {
-    let end = line.iter().position(|byte| *byte == b';').unwrap_or(line.len());
+    let end = memchr::memchr(b';', line).unwrap_or(line.len());
     line.split_at_checked(end).unwrap_or((line, b""))
 }
 
 fn split_pair(pair: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match pair.iter().position(|byte| *byte == b'=') {
+    match memchr::memchr(b'=', pair) {
         Some(equals) => (pair.get(..equals).unwrap_or(pair), pair.get(equals + 1..)),
         None => (pair, None),
     }

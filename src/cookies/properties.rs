@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::incoming;
 use super::keyring::Keyring;
 use super::outgoing::{self, Outgoing};
-use super::seal::{Broken, Form, Sealed, SealedFor, seal};
-use super::settings::tests::{keyring, settings};
+use super::seal::{Broken, Form, Sealed, SealedFor};
+use super::settings::tests::{keyring, seal, settings};
 use super::settings::{Client, CookiePolicy};
 
 fn id() -> impl Strategy<Value = Option<Vec<u8>>> {

@@ -1,6 +1,6 @@
 //! Sealing and unsealing one cookie's value.
 //!
-//! A sealed value is text that cookies may hold, and says itself where it ends:
+//! A sealed value is text that cookies may hold. It has no comma outside the value, and says how long that is:
 //!
 //! ```text
 //! "tb2" whom "e." key id (8) realm's tag (4) "." base64url(nonce (24 bytes) || ciphertext || tag (16))
@@ -15,9 +15,9 @@
 
 use std::sync::LazyLock;
 
-use base64::Engine as _;
 use base64::engine::Simd;
 use base64::engine::general_purpose::NO_PAD;
+use base64::{Engine as _, decoded_len_estimate};
 use cmac::Mac as _;
 
 use super::keyring::{KEY_ID_LENGTH, Key, Keyring};
@@ -101,44 +101,57 @@ impl SealedFor<'_> {
     }
 }
 
-/// Seals `value` under the cookie's name.
+/// Seals `value` under the cookie's name, and appends it to `out`.
 pub(crate) fn seal(
     keyring: &Keyring,
     form: Form,
     name: &[u8],
     value: &[u8],
     sealed_for: SealedFor<'_>,
-) -> Result<Vec<u8>, NotSealed> {
+    out: &mut Vec<u8>,
+) -> Result<(), NotSealed> {
     let key = keyring.sealing();
-    let mut sealed = Vec::with_capacity(form.length(value.len()));
-    sealed.extend(VERSION);
-    sealed.extend([sealed_for.letter(), form.letter(), b'.']);
-    sealed.extend(key.id.as_bytes());
-    sealed.extend(keyring.realm.tag());
-    sealed.push(b'.');
-    let context = context(&sealed, keyring, name, sealed_for);
+    let before = out.len();
+    out.extend(VERSION);
+    out.extend([sealed_for.letter(), form.letter(), b'.']);
+    out.extend(key.id.as_bytes());
+    out.extend(keyring.realm.tag());
+    out.push(b'.');
+    let start = out.get(before..).unwrap_or_default();
     match form {
         Form::Encrypted => {
-            let mut bytes = Vec::with_capacity(NONCE_LENGTH + value.len() + TAG_LENGTH);
             let mut nonce = [0; NONCE_LENGTH];
             getrandom::fill(&mut nonce).map_err(|_| NotSealed)?;
+            let room = NONCE_LENGTH + value.len() + TAG_LENGTH;
+            let mut bytes = context(start, keyring, name, sealed_for, room);
+            let context = bytes.len();
             bytes.extend(nonce);
             bytes.extend(value);
-            let text = bytes.split_at_mut(NONCE_LENGTH).1;
-            let tag = key.encryption.seal(&nonce, &context, text).map_err(|_| NotSealed)?;
+            let (associated, sealed) = bytes.split_at_mut(context);
+            let text = sealed.split_at_mut(NONCE_LENGTH).1;
+            let tag = key.encryption.seal(&nonce, associated, text).map_err(|_| NotSealed)?;
             bytes.extend(tag);
-            sealed.extend(BASE64URL.encode(&bytes).as_bytes());
+            encode(bytes.get(context..).unwrap_or_default(), out)
         }
         Form::Readable => {
-            let mac = mac(key, &context, value).finalize().into_bytes();
-            sealed.extend(BASE64URL.encode(mac).as_bytes());
-            sealed.push(b'.');
-            sealed.extend(decimal(value.len()).as_bytes());
-            sealed.push(b'.');
-            sealed.extend(value);
+            let context = context(start, keyring, name, sealed_for, 0);
+            encode(&mac(key, &context, value).finalize().into_bytes(), out)?;
+            out.push(b'.');
+            out.extend(decimal(value.len()).as_bytes());
+            out.push(b'.');
+            out.extend(value);
+            Ok(())
         }
     }
-    Ok(sealed)
+}
+
+/// Appends the bytes as base64url.
+fn encode(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), NotSealed> {
+    let start = out.len();
+    out.resize(start + (4 * bytes.len()).div_ceil(3), 0);
+    let place = out.get_mut(start..).unwrap_or_default();
+    let written = BASE64URL.encode_slice(bytes, place).map_err(|_| NotSealed)?;
+    if start + written == out.len() { Ok(()) } else { Err(NotSealed) }
 }
 
 /// A sealed value, taken apart but not yet believed.
@@ -154,7 +167,7 @@ pub(crate) struct Sealed<'a> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content<'a> {
-    /// base64url.
+    /// base64url, if the seal is one.
     Encrypted(&'a [u8]),
     Readable {
         mac: &'a [u8],
@@ -163,7 +176,8 @@ enum Content<'a> {
 }
 
 impl<'a> Sealed<'a> {
-    /// The sealed value that `text` begins with, and what follows it. Takes time in proportion to what it returns.
+    /// The sealed value that `text` begins with, and what follows it: nothing, or a comma and more. Takes time in proportion to
+    /// what it returns.
     pub(crate) fn read(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (start, content) = text.split_at_checked(START_LENGTH)?;
         let [whom, how, b'.', ids @ .., b'.'] = start.strip_prefix(VERSION)? else { return None };
@@ -175,8 +189,8 @@ impl<'a> Sealed<'a> {
         let (key_id, realm) = ids.split_at_checked(KEY_ID_LENGTH)?;
         let (content, rest) = match how {
             b'e' => {
-                let is_text = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-                let end = content.iter().position(|byte| !is_text(byte)).unwrap_or(content.len());
+                // base64url has no comma. What else it does not have is found out when it is decoded.
+                let end = memchr::memchr(b',', content).unwrap_or(content.len());
                 let (content, rest) = content.split_at_checked(end)?;
                 (Content::Encrypted(content), rest)
             }
@@ -214,19 +228,26 @@ impl<'a> Sealed<'a> {
             (true, SealedFor::Unbound) => return Err(Broken::ForBound),
             (false, SealedFor::Key(_)) => return Err(Broken::ForUnbound),
         }
-        let context = context(self.start, keyring, name, client);
         match self.content {
             Content::Encrypted(text) => {
-                let mut bytes = BASE64URL.decode(text).map_err(|_| Broken::NoSeal)?;
-                let (nonce, rest) = bytes.split_first_chunk_mut().ok_or(Broken::NoSeal)?;
+                let room = decoded_len_estimate(text.len());
+                let mut bytes = context(self.start, keyring, name, client, room);
+                let context = bytes.len();
+                bytes.resize(context + room, 0);
+                let (associated, place) = bytes.split_at_mut(context);
+                let length = BASE64URL.decode_slice(text, place).map_err(|_| Broken::NoSeal)?;
+                let decoded = place.get_mut(..length).ok_or(Broken::NoSeal)?;
+                let (nonce, rest) = decoded.split_first_chunk_mut().ok_or(Broken::NoSeal)?;
                 let (value, tag) = rest.split_last_chunk_mut().ok_or(Broken::NoSeal)?;
-                key.encryption.open(nonce, &context, value, tag).map_err(|_| Broken::Invalid)?;
-                let end = NONCE_LENGTH + value.len();
+                key.encryption.open(nonce, associated, value, tag).map_err(|_| Broken::Invalid)?;
+                let start = context + NONCE_LENGTH;
+                let end = start + value.len();
                 bytes.truncate(end);
-                bytes.drain(..NONCE_LENGTH);
+                bytes.drain(..start);
                 Ok(bytes)
             }
             Content::Readable { mac: given, value } => {
+                let context = context(self.start, keyring, name, client, 0);
                 let given = BASE64URL.decode(given).map_err(|_| Broken::NoSeal)?;
                 let given: [u8; MAC_LENGTH] = given.try_into().map_err(|_| Broken::NoSeal)?;
                 // In constant time.
@@ -237,15 +258,16 @@ impl<'a> Sealed<'a> {
     }
 }
 
-/// Everything that a seal covers but the value.
-fn context(start: &[u8], keyring: &Keyring, name: &[u8], sealed_for: SealedFor<'_>) -> Vec<u8> {
+/// Everything that a seal covers but the value, with room for more bytes behind it.
+fn context(start: &[u8], keyring: &Keyring, name: &[u8], sealed_for: SealedFor<'_>, room: usize) -> Vec<u8> {
     let id = match sealed_for {
         SealedFor::Key(id) => id,
         // `start` says that there is none.
         SealedFor::Unbound => b"",
     };
     let parts = [PURPOSE, start, keyring.realm.name(), name, id];
-    let mut bytes = Vec::with_capacity(parts.iter().map(|part| 8 + part.len()).sum());
+    let length_of_all: usize = parts.iter().map(|part| 8 + part.len()).sum();
+    let mut bytes = Vec::with_capacity(length_of_all + room);
     for part in parts {
         bytes.extend(length(part));
         bytes.extend(part);

@@ -23,6 +23,17 @@ fn ring(fills: &[u8]) -> Keyring {
     ring_of(fills, "a.test")
 }
 
+fn seal(
+    keyring: &Keyring,
+    form: Form,
+    name: &[u8],
+    value: &[u8],
+    client: SealedFor<'_>,
+) -> Result<Vec<u8>, NotSealed> {
+    let mut sealed = Vec::new();
+    super::seal(keyring, form, name, value, client, &mut sealed).map(|()| sealed)
+}
+
 fn unseal(keyring: &Keyring, name: &[u8], text: &[u8], client: SealedFor<'_>) -> Result<Vec<u8>, Broken> {
     match Sealed::read(text) {
         Some((sealed, b"")) => sealed.open(keyring, name, client),
@@ -61,7 +72,7 @@ fn it_says_where_it_ends() {
     let keyring = ring(&[1]);
     for value in [&b""[..], b"v", b"x, y=1", b"a.b.c"] {
         for (form, rest) in
-            FORMS.into_iter().flat_map(|form| [(form, &b""[..]), (form, b", b=2"), (form, b"=")])
+            FORMS.into_iter().flat_map(|form| [(form, &b""[..]), (form, b", b=2"), (form, b",")])
         {
             let sealed = seal(&keyring, form, b"sid", value, ALICE).unwrap();
             let text = [&sealed[..], rest].concat();

@@ -132,8 +132,21 @@ pub(super) mod tests {
     use std::sync::Arc;
 
     use super::super::keyring::Keys;
+    use super::super::seal::{Form, NotSealed};
     use super::super::secret::Secret;
     use super::*;
+
+    /// A sealed value, alone.
+    pub(crate) fn seal(
+        keyring: &Keyring,
+        form: Form,
+        name: &[u8],
+        value: &[u8],
+        client: SealedFor<'_>,
+    ) -> Result<Vec<u8>, NotSealed> {
+        let mut sealed = Vec::new();
+        super::super::seal::seal(keyring, form, name, value, client, &mut sealed).map(|()| sealed)
+    }
 
     pub(crate) fn keyring() -> Keyring {
         let secret = Secret::new((0..48).collect()).unwrap();

@@ -1,13 +1,14 @@
 //! XAES-256-GCM (C2SP, c2sp.org/XAES-256-GCM): AES-256-GCM with a key per nonce, so that random nonces never run out.
 //!
-//! The derived key is the output of NIST SP 800-108's KDF in counter mode with CMAC, and only two blocks long: it is made
-//! anew for each value. Everything else is the `aes-gcm` crate's.
+//! The derived key is the output of NIST SP 800-108's KDF in counter mode with CMAC (SP 800-38B), over inputs of one block
+//! each: two blocks of AES, with CMAC's subkey made before. Everything else is the `aes-gcm` crate's.
 
-use aes::{Aes256, Aes256Enc};
+use aes::Aes256Enc;
+use aes::cipher::{Array, BlockCipherEncrypt as _};
 use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::aead::inout::InOutBuf;
-use aes_gcm::{Aes256Gcm, Key, KeyInit as _};
-use cmac::{Cmac, Mac as _};
+use aes_gcm::{Aes256Gcm, KeyInit as _};
+use zeroize::Zeroizing;
 
 /// Bytes.
 pub(super) const NONCE_LENGTH: usize = 24;
@@ -18,7 +19,11 @@ pub(super) const TAG_LENGTH: usize = 16;
 const FOR_KEY: usize = 12;
 
 /// A key for any number of values.
-pub(super) struct Xaes256Gcm(Cmac<Aes256Enc>);
+pub(super) struct Xaes256Gcm {
+    cipher: Aes256Enc,
+    /// CMAC's K1.
+    subkey: Zeroizing<u128>,
+}
 
 /// The text is not what was sealed under this key, nonce and associated data.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,7 +31,10 @@ pub(super) struct Mismatch;
 
 impl Xaes256Gcm {
     pub(super) fn new(key: &[u8; 32]) -> Self {
-        Self(Cmac::new(key.into()))
+        let cipher = Aes256Enc::new(key.into());
+        let zero = Zeroizing::new(encrypt(&cipher, 0));
+        let carry = if *zero >> 127 == 1 { 0x87 } else { 0 };
+        Self { cipher, subkey: Zeroizing::new((*zero << 1) ^ carry) }
     }
 
     /// Encrypts in place.
@@ -36,8 +44,8 @@ impl Xaes256Gcm {
         associated: &[u8],
         text: &mut [u8],
     ) -> Result<[u8; TAG_LENGTH], Mismatch> {
-        let (cipher, rest) = self.derive(nonce);
-        cipher
+        let (key, rest) = self.derive(nonce);
+        Aes256Gcm::new((&*key).into())
             .encrypt_inout_detached(&rest.into(), associated, InOutBuf::from(text))
             .map(Into::into)
             .map_err(|_| Mismatch)
@@ -51,28 +59,35 @@ impl Xaes256Gcm {
         text: &mut [u8],
         tag: &[u8; TAG_LENGTH],
     ) -> Result<(), Mismatch> {
-        let (cipher, rest) = self.derive(nonce);
-        cipher
+        let (key, rest) = self.derive(nonce);
+        Aes256Gcm::new((&*key).into())
             .decrypt_inout_detached(&rest.into(), associated, InOutBuf::from(text), tag.into())
             .map_err(|_| Mismatch)
     }
 
     /// AES-256-GCM's key and nonce for this nonce.
-    fn derive(&self, nonce: &[u8; NONCE_LENGTH]) -> (Aes256Gcm, [u8; NONCE_LENGTH - FOR_KEY]) {
-        let mut for_key = [0; FOR_KEY];
-        let mut rest = [0; NONCE_LENGTH - FOR_KEY];
-        for_key.copy_from_slice(nonce.split_at(FOR_KEY).0);
-        rest.copy_from_slice(nonce.split_at(FOR_KEY).1);
+    fn derive(&self, nonce: &[u8; NONCE_LENGTH]) -> (Zeroizing<[u8; 32]>, [u8; NONCE_LENGTH - FOR_KEY]) {
+        let (mut for_key, mut rest) = ([0; 16], [0; NONCE_LENGTH - FOR_KEY]);
+        let (first, last) = nonce.split_at(FOR_KEY);
+        for_key.split_at_mut(16 - FOR_KEY).1.copy_from_slice(first);
+        rest.copy_from_slice(last);
+        let for_key = u128::from_be_bytes(for_key);
         let half = |counter: u8| {
-            let mac = self.0.clone().chain_update([0, counter, b'X', 0]).chain_update(for_key);
-            mac.finalize().into_bytes()
+            let start = u32::from_be_bytes([0, counter, b'X', 0]);
+            encrypt(&self.cipher, (u128::from(start) << 96 | for_key) ^ *self.subkey)
         };
-        let mut key = Key::<Aes256>::default();
+        let mut key = Zeroizing::new([0; 32]);
         let (first, second) = key.split_at_mut(16);
-        first.copy_from_slice(&half(1));
-        second.copy_from_slice(&half(2));
-        (Aes256Gcm::new(&key), rest)
+        first.copy_from_slice(&half(1).to_be_bytes());
+        second.copy_from_slice(&half(2).to_be_bytes());
+        (key, rest)
     }
+}
+
+fn encrypt(cipher: &Aes256Enc, block: u128) -> u128 {
+    let mut block = Array::from(block.to_be_bytes());
+    cipher.encrypt_block(&mut block);
+    u128::from_be_bytes(block.into())
 }
 
 #[cfg(test)]

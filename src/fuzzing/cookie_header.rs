@@ -1,7 +1,7 @@
 use super::readers::{as_applications_see, every_name, percent_decoded};
-use super::{ALICE, KEYRING, MALLORY, STRANGER, first_line, settings};
+use super::{ALICE, KEYRING, MALLORY, STRANGER, first_line, seal_value, settings};
 use crate::cookies::incoming::{Cause, Incoming, rewrite};
-use crate::cookies::seal::{Broken, Form, SealedFor, seal};
+use crate::cookies::seal::{Broken, Form, SealedFor};
 use crate::cookies::settings::{Binder, Client, CookiePolicy};
 
 /// The names that are bound, a line; then a `Cookie` header. Whoever sends it, however an application reads what is left:
@@ -81,7 +81,7 @@ fn own_cookie_arrives(binder: Binder<'_>, client: Client<'_>, header: &[u8], bef
         return;
     }
     let sealed_for = if client == ALICE { SealedFor::Key(b"alice") } else { SealedFor::Unbound };
-    let sealed = seal(binder.keyring, Form::Readable, b"sid", b"v", sealed_for).unwrap();
+    let sealed = seal_value(binder.keyring, Form::Readable, b"sid", b"v", sealed_for);
     let incoming = rewrite(binder, client, &[header, b"; sid=", &sealed].concat());
     assert_eq!(incoming.accepted, before.accepted + 1);
     assert_eq!(incoming.refused, before.refused);

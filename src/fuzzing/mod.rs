@@ -17,7 +17,7 @@ use std::sync::{Arc, LazyLock};
 use crate::cookies::keyring::{Keyring, Keys};
 use crate::cookies::names::CookieNames;
 use crate::cookies::realm::Realm;
-use crate::cookies::seal::{Broken, Sealed, SealedFor};
+use crate::cookies::seal::{Broken, Form, Sealed, SealedFor};
 use crate::cookies::secret::Secret;
 use crate::cookies::settings::{Client, CookiePolicy, CookieSettings};
 
@@ -42,6 +42,13 @@ static STRANGER: LazyLock<Keyring> = LazyLock::new(|| keyring(0x80, "www.bound.t
 fn keyring(fill: u8, host: &str) -> Keyring {
     let secret = Secret::new((0..48).map(|number| number ^ fill).collect()).unwrap();
     Keyring::new(Arc::new(Keys::new(&[secret]).unwrap()), Realm::of_host(host.as_bytes()))
+}
+
+/// A sealed value, alone.
+fn seal_value(keyring: &Keyring, form: Form, name: &[u8], value: &[u8], client: SealedFor<'_>) -> Vec<u8> {
+    let mut sealed = Vec::new();
+    crate::cookies::seal::seal(keyring, form, name, value, client, &mut sealed).unwrap();
+    sealed
 }
 
 /// The value in a text that is a sealed value and nothing else.

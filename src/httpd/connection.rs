@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use openssl_sys::SSL;
@@ -33,10 +34,12 @@ pub(super) struct ConnectionState {
     handshake: Mutex<Handshake>,
     /// The client's certificate when it was last looked at. Written and read likewise.
     certificate: Mutex<Option<Certificate>>,
+    /// Whether Token Binding was ever agreed on.
+    is_agreed: AtomicBool,
     /// Whether Token Binding was offered, and not agreed on.
     is_offered: Cell<bool>,
-    /// Whether it is counted. Both are for the connection's own thread alone.
-    is_counted: Cell<bool>,
+    /// Whether it is counted, or its channel open. Both are for the connection's own thread alone.
+    is_settled: Cell<bool>,
 }
 
 impl ConnectionState {
@@ -44,9 +47,13 @@ impl ConnectionState {
         self.handshake.lock().map_err(|_| Fault::Poisoned)
     }
 
-    /// Remembers that the client offered Token Binding, and that it was not agreed on.
-    pub(super) fn note_offer(&self) {
-        self.is_offered.set(true);
+    /// Remembers whether what the client offered was agreed on.
+    pub(super) fn note_offer(&self, is_agreed: bool) {
+        if is_agreed {
+            self.is_agreed.store(true, Ordering::Release);
+        } else {
+            self.is_offered.set(true);
+        }
     }
 
     fn certificate(&self) -> Result<MutexGuard<'_, Option<Certificate>>, Fault> {
@@ -96,8 +103,9 @@ impl<'c> Connection<'c> {
             ssl,
             handshake: Mutex::default(),
             certificate: Mutex::default(),
+            is_agreed: AtomicBool::default(),
             is_offered: Cell::default(),
-            is_counted: Cell::default(),
+            is_settled: Cell::default(),
         });
         // SAFETY: the conn_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).conn_config };
@@ -110,30 +118,31 @@ impl<'c> Connection<'c> {
     /// it.
     pub(super) fn channel(self) -> Result<Option<Arc<Channel>>, Fault> {
         let Some(state) = self.master().unwrap_or(self).state() else { return Ok(None) };
-        let mut handshake = state.handshake()?;
-        if handshake.is_not_offered() {
+        if !state.is_agreed.load(Ordering::Acquire) {
             return Ok(None);
         }
+        let mut handshake = state.handshake()?;
         // A worker's thread: the SSL object is the master's, so only what was opened before counts.
-        if self.is_secondary() {
+        if self.is_secondary() || handshake.is_final() {
             return handshake.opened();
         }
         let ssl = self.ssl(state).ok_or(Fault::Incomplete)?;
         // Exports the keying material of a handshake that has ended since the last call.
-        handshake.open(ssl.renegotiations(), || ssl.export().inspect(|_| count(Count::Negotiated, 1)))
+        let export = || ssl.export().inspect(|_| count(Count::Negotiated, 1));
+        handshake.open(ssl.renegotiations(), ssl.is_tls13_or_newer(), export)
     }
 
     /// The certificate of the client, on this connection or on the one that carries this HTTP/2 stream: none that did not
     /// verify. mod_ssl asks for one in the handshake, or, but not on HTTP/2, in the middle of a request.
     pub(super) fn certificate(self) -> Result<Option<Arc<CStr>>, Fault> {
+        if !tls::verifies_clients() {
+            return Ok(None);
+        }
         let Some(state) = self.master().unwrap_or(self).state() else { return Ok(None) };
         if self.is_secondary() {
             return Ok(state.certificate()?.as_ref().and_then(Certificate::fingerprint));
         }
-        let Some(current) = self.ssl(state).and_then(|ssl| ssl.peer_certificate()) else {
-            *state.certificate()? = None;
-            return Ok(None);
-        };
+        let Some(current) = self.ssl(state).and_then(|ssl| ssl.peer_certificate()) else { return Ok(None) };
         let mut known = state.certificate()?;
         match &*known {
             Some(known) if known.is(&current) => Ok(known.fingerprint()),
@@ -155,13 +164,8 @@ impl<'c> Connection<'c> {
     /// Whether post-handshake work is finished. While a channel is open, a renegotiation that ends it is noticed by the next
     /// request; without Token Binding there was nothing to open, and the first request has counted it.
     pub(super) fn is_settled(self) -> bool {
-        match self.state() {
-            Some(state) => {
-                state.is_counted.get() || state.handshake().is_ok_and(|handshake| handshake.is_open())
-            }
-            // No TLS.
-            None => true,
-        }
+        // Without a state there is no TLS.
+        self.state().is_none_or(|state| state.is_settled.get())
     }
 
     /// Does what workers of HTTP/2 can't do, when the handshake is over, on the connection's own thread: opens the channel,
@@ -169,8 +173,12 @@ impl<'c> Connection<'c> {
     pub(super) fn prepare(self) -> Result<(), Fault> {
         match self.state().and_then(|state| self.ssl(state)) {
             Some(ssl) if ssl.is_handshake_over() => {
-                self.channel()?;
-                self.certificate().map(drop)
+                let is_open = self.channel()?.is_some();
+                self.certificate()?;
+                if is_open && let Some(state) = self.state() {
+                    state.is_settled.set(true);
+                }
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -178,14 +186,13 @@ impl<'c> Connection<'c> {
 
     /// Counts a TLS connection without Token Binding, once.
     pub(super) fn count_unbound(self) {
-        let Some(state) = self.state().filter(|state| !state.is_counted.get()) else { return };
+        let Some(state) = self.state().filter(|state| !state.is_settled.get()) else { return };
         // SAFETY: the conn_rec is valid (from_raw). mod_ssl gives a connection up whose handshake has failed.
         let is_over = unsafe { (*self.raw).aborted } != 0;
-        let is_bound = matches!(state.handshake().map(|it| it.opened()), Ok(Ok(Some(_))));
-        if is_over || is_bound || self.ssl(state).is_none() {
+        if is_over || self.ssl(state).is_none() {
             return;
         }
-        state.is_counted.set(true);
+        state.is_settled.set(true);
         count(if state.is_offered.get() { Count::NotAgreed } else { Count::NotOffered }, 1);
     }
 

@@ -1,12 +1,13 @@
 //! Bound cookies at httpd's border: the request's `Cookie` header is rewritten before anybody reads it, and the response's
 //! `Set-Cookie` lines when they are final. What becomes of them is decided in `cookies`.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ffi::CStr;
 use std::fmt::Write as _;
 
 use super::ffi;
-use super::filter::{self, Filter, look_once};
+use super::filter::{Filter, Foreign, look_once};
 use super::guard::Site;
 use super::log::{Sink, log};
 use super::request::Request;
@@ -40,6 +41,9 @@ static FILTER: Filter = Filter::new();
 const PART_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_CONTENT_SET - 2;
 
 static OF_PARTS: Filter = Filter::new();
+
+/// mod_include's.
+pub(super) static INCLUDES: Foreign = Foreign::new(c"INCLUDES");
 
 /// What is kept with a request on a virtual host that binds cookies.
 #[derive(Debug)]
@@ -99,8 +103,15 @@ pub(super) fn receive(request: Request<'_>, kind: ClientKind) -> Response {
     let mut incoming = Incoming::default();
     if headers.get(COOKIE).is_some() {
         // httpd joins lines of one name itself, but HTTP/2 and other modules have their own ways to fill the table.
-        let lines: Vec<&[u8]> = headers.all(COOKIE).map(CStr::to_bytes).collect();
-        incoming = incoming::rewrite(binder, client(request, kind), &lines.join(&b"; "[..]));
+        let mut lines = headers.all(COOKIE).map(CStr::to_bytes);
+        let header = match (lines.next(), lines.next()) {
+            (Some(one), None) => Cow::Borrowed(one),
+            (first, second) => {
+                let all: Vec<&[u8]> = first.into_iter().chain(second).chain(lines).collect();
+                Cow::Owned(all.join(&b"; "[..]))
+            }
+        };
+        incoming = incoming::rewrite(binder, client(request, kind), &header);
         state.had_cookie = incoming.accepted > 0;
         match &incoming.header {
             Some(header) => headers.set(COOKIE, request.pool().copy_bytes(header)),
@@ -162,13 +173,13 @@ fn fault(request: Request<'_>, what: &str) -> Response {
 }
 
 /// Has the cookies of a request's response sealed, and caches told if it is one client's own.
-pub(super) fn prepare(request: Request<'_>) {
+pub(super) fn prepare(request: Request<'_>, binds_cookies: bool) {
     if request.is_sub_request() {
         // It sends no headers of its own, but a cache can keep it.
         if request.is_asked() || request.bindings().is_some() || had_cookie(request) {
             OF_PARTS.add_once(request);
         }
-    } else if are_bound(request) || is_asked(request) {
+    } else if binds_cookies || is_asked(request) {
         FILTER.add_once(request);
     }
 }
@@ -180,7 +191,7 @@ fn had_cookie(request: Request<'_>) -> bool {
 /// Whether the answer depends on what somebody asked of the client's Token Binding. Those who include parts in a page can ask
 /// when its headers have left.
 fn is_asked(request: Request<'_>) -> bool {
-    request.is_asked() || (request.bindings().is_some() && filter::has_output(request, c"includes"))
+    request.is_asked() || (request.bindings().is_some() && INCLUDES.is_in(request))
 }
 
 /// The filter: sees the response's first bytes, when mod_headers has done its part.
@@ -223,9 +234,8 @@ fn seal_all(request: Request<'_>) -> bool {
         }
         match outgoing::rewrite(binder, client, line) {
             Ok(sealed) => {
-                if let (Outgoing::Sealed { line, .. }, Some(state)) = (&sealed, state) {
+                if matches!(sealed, Outgoing::Sealed { .. }) {
                     personal = Some(Personal::SetsCookie);
-                    state.sealed.borrow_mut().push(line.clone());
                 }
                 sealed
             }
@@ -250,13 +260,15 @@ pub(super) fn check_all(request: Request<'_>) {
         Err(()) => return withhold_all(request),
     };
     let state = request.cookies();
-    each_set_cookie(request, |line| match outgoing::bound_name(binder, line) {
-        Some(bound)
-            if !state.is_some_and(|state| state.sealed.borrow().iter().any(|sealed| sealed == line)) =>
-        {
-            Outgoing::Withheld { name: bound.logged(), cause: Withheld::Late }
+    each_set_cookie(request, |line| {
+        // Bound cookies that were sealed for this request are most of what comes here.
+        if state.is_some_and(|state| state.sealed.borrow().iter().any(|sealed| sealed == line)) {
+            return Outgoing::AsItIs;
         }
-        _ => Outgoing::AsItIs,
+        match outgoing::bound_name(binder, line) {
+            Some(bound) => Outgoing::Withheld { name: bound.logged(), cause: Withheld::Late },
+            None => Outgoing::AsItIs,
+        }
     });
 }
 
@@ -273,15 +285,34 @@ fn withhold_all(request: Request<'_>) {
 fn each_set_cookie(request: Request<'_>, mut rewrite: impl FnMut(&[u8]) -> Outgoing) {
     for table in request.response_headers() {
         for name in [SET_COOKIE, SET_COOKIE_2].into_iter().filter(|name| table.get(name).is_some()) {
-            let lines: Vec<&CStr> = table.all(name).collect();
-            let results: Vec<Outgoing> = lines.iter().map(|line| rewrite(line.to_bytes())).collect();
-            if results.iter().all(|result| *result == Outgoing::AsItIs) {
+            let mut lines = table.all(name);
+            let (Some(line), None) = (lines.next(), lines.next()) else {
+                rewrite_all(request, table, name, &mut rewrite);
                 continue;
+            };
+            match rewrite(line.to_bytes()) {
+                Outgoing::AsItIs => {}
+                result => {
+                    table.unset(name);
+                    put(request, table, name, line, result);
+                }
             }
-            table.unset(name);
-            for (line, result) in lines.into_iter().zip(results) {
-                put(request, table, name, line, result);
-            }
+        }
+    }
+}
+
+fn rewrite_all(
+    request: Request<'_>,
+    table: Table<'_>,
+    name: &'static CStr,
+    rewrite: &mut impl FnMut(&[u8]) -> Outgoing,
+) {
+    let results: Vec<(&CStr, Outgoing)> =
+        table.all(name).map(|line| (line, rewrite(line.to_bytes()))).collect();
+    if results.iter().any(|(_, result)| *result != Outgoing::AsItIs) {
+        table.unset(name);
+        for (line, result) in results {
+            put(request, table, name, line, result);
         }
     }
 }
@@ -293,6 +324,9 @@ fn put<'r>(request: Request<'r>, table: Table<'r>, header: &'static CStr, line: 
             count(Count::CookiesSealed, 1);
             warn_of(request, line.split(|byte| *byte == b'=').next(), size);
             table.add(header, request.pool().copy_bytes(&line));
+            if let Some(state) = request.cookies() {
+                state.sealed.borrow_mut().push(line);
+            }
         }
         Outgoing::Withheld { name, cause } => {
             count(Count::CookiesWithheld, 1);
@@ -329,6 +363,9 @@ fn warn_of(request: Request<'_>, name: Option<&[u8]>, size: Size) {
 fn keep_from_shared_caches(request: Request<'_>, personal: Personal) {
     let [headers, surviving] = request.response_headers();
     let table = if surviving.get(CACHE_CONTROL).is_some() { surviving } else { headers };
+    if table.get(CACHE_CONTROL).is_none() {
+        return table.set(CACHE_CONTROL, c"private");
+    }
     let values: Vec<&[u8]> = table.all(CACHE_CONTROL).map(CStr::to_bytes).collect();
     if needs_private(values.iter().copied(), personal) {
         let all = [&values[..], &[b"private"]].concat().join(&b", "[..]);

@@ -104,21 +104,29 @@ unsafe extern "C" fn refuse_all(
     ffi::APR_EGENERAL_ as c_int
 }
 
-/// Whether an output filter of this name, in lower case, is among a request's.
-pub(super) fn has_output(request: Request<'_>, name: &CStr) -> bool {
-    // SAFETY: the request_rec is valid (Request).
-    let mut filter = unsafe { (*request.as_ptr()).output_filters };
-    // SAFETY: a request's filters are a list in its and its connection's pools that ends with NULL.
-    while let Some(current) = unsafe { filter.as_ref() } {
-        // SAFETY: a filter's record is httpd's, and lives as long as the configuration.
-        let its = unsafe { (*current.frec).name };
-        // SAFETY: httpd keeps a C string there.
-        if unsafe { CStr::from_ptr(its) } == name {
-            return true;
-        }
-        filter = current.next;
+/// Another module's output filter.
+pub(super) struct Foreign {
+    name: &'static CStr,
+    record: AtomicPtr<ffi::ap_filter_rec_t>,
+}
+
+impl Foreign {
+    pub(super) const fn new(name: &'static CStr) -> Self {
+        Self { name, record: AtomicPtr::new(ptr::null_mut()) }
     }
-    false
+
+    /// Looks it up, once per start, when all modules have registered theirs.
+    pub(super) fn find(&self) {
+        // SAFETY: the name is a C string; httpd answers with the filter's record, or NULL.
+        self.record.store(unsafe { ffi::ap_get_output_filter_handle(self.name.as_ptr()) }, Ordering::Release);
+    }
+
+    /// Whether it is among a request's.
+    pub(super) fn is_in(&self, request: Request<'_>) -> bool {
+        let record = self.record.load(Ordering::Acquire);
+        // SAFETY: the request_rec is valid (Request).
+        !record.is_null() && is_in(unsafe { (*request.as_ptr()).output_filters }, record)
+    }
 }
 
 /// Whether it is in the list that begins here.

@@ -159,6 +159,7 @@ unsafe extern "C" fn post_config(
     // SAFETY: httpd gives the main server of the configuration it starts with.
     let main = unsafe { Server::from_raw(main) };
     guard(Site::PostConfig, Sink::Server(main), REFUSED, || {
+        cookies::INCLUDES.find();
         if !status::create(main) {
             log(Sink::Server(main), Level::Error, format_args!("{}: no shared memory", tags::NO_MEMORY));
             return REFUSED;
@@ -248,6 +249,9 @@ unsafe extern "C" fn post_perdir_config(request: *mut ffi::request_rec) -> c_int
 
 /// mod_ssl has asked for the directory's certificate, if there was one to ask for.
 unsafe extern "C" fn check_access(request: *mut ffi::request_rec) -> c_int {
+    if !tls::verifies_clients() {
+        return ffi::DECLINED;
+    }
     // SAFETY: httpd gives the request that this thread serves.
     let request = unsafe { Request::from_raw(request) };
     guard(Site::CheckAccess, Sink::Request(request), REFUSED, || status_of(certificate::receive(request)))
@@ -266,10 +270,11 @@ unsafe extern "C" fn insert_filter(request: *mut ffi::request_rec) {
     // SAFETY: httpd gives the request that this thread serves.
     let request = unsafe { Request::from_raw(request) };
     guard_response(Site::InsertFilter, request, (), || {
-        // A sub-request that takes the place of the request (DirectoryIndex, MultiViews) brings its directory with it.
-        receive::settle(request);
-        cookies::prepare(request);
-        response::prepare(request);
+        if concerns_us(request) {
+            // A sub-request that takes the place of the request (DirectoryIndex, MultiViews) brings its directory with it.
+            receive::settle(request);
+            prepare(request);
+        }
     });
 }
 
@@ -278,7 +283,19 @@ unsafe extern "C" fn insert_error_filter(request: *mut ffi::request_rec) {
     // SAFETY: httpd gives the request that this thread serves.
     let request = unsafe { Request::from_raw(request) };
     guard_response(Site::InsertErrorFilter, request, (), || {
-        cookies::prepare(request);
-        response::prepare(request);
+        if concerns_us(request) {
+            prepare(request);
+        }
     });
+}
+
+fn prepare(request: Request<'_>) {
+    let binds_cookies = cookies::are_bound(request);
+    cookies::prepare(request, binds_cookies);
+    response::prepare(request, binds_cookies);
+}
+
+/// Whether there can be anything to do about a response: something is known of its request, or cookies are bound.
+fn concerns_us(request: Request<'_>) -> bool {
+    request.is_known() || cookies::are_bound(request)
 }

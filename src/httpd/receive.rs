@@ -16,7 +16,7 @@ use crate::variable::{Facts, Variable};
 
 /// Clears the request's headers, judges it, and passes on what was verified. `ServeUnbound` stands for "serve".
 pub(super) fn receive(request: Request<'_>) -> Response {
-    let taken = request.headers().take_reserved();
+    let (taken, message) = request.headers().take_reserved();
     trailers::watch(request);
     let Some(config) = request.server_config() else { return Response::ServerError };
     if request.origin().is_some() {
@@ -36,7 +36,7 @@ pub(super) fn receive(request: Request<'_>) -> Response {
         Ok(Some(_)) if names_our_headers(request) => refuse(request, config, Refusal::HopByHop),
         Ok(Some(bindings)) => {
             let facts = Facts { bindings: request.keep(bindings), certificate: None };
-            request.pass_on_first(facts, config);
+            request.pass_on_first(facts, config, message);
             cookies::receive(request, ClientKind::Bound)
         }
         Ok(None) => cookies::receive(request, ClientKind::Unbound),
@@ -123,10 +123,15 @@ pub(super) fn restore(request: Request<'_>) {
 
 /// The request's directory is known, or has become another one: passes on what it asks for, if that is something else.
 pub(super) fn settle(request: Request<'_>) {
-    let Some(passed) = request.passed() else { return };
+    let Some((passed, directory)) = request.passed() else { return };
+    if directory == request.directory_address() {
+        return;
+    }
     let Some(config) = request.server_config() else { return };
     let pass = config.pass(request.directory_config());
-    if pass != passed {
+    if pass == passed {
+        request.note_passed(pass);
+    } else {
         request.pass_on(request.facts(), config, pass);
     }
 }

@@ -12,7 +12,7 @@ use super::ffi;
 use super::pool::Pool;
 use super::record;
 use super::server::Server;
-use super::table::Table;
+use super::table::{MessageEntry, Table};
 use crate::bindings::TokenBindings;
 use crate::config::{DirectoryConfig, ServerConfig};
 use crate::variable::{Facts, PassVar, Value, Variable};
@@ -28,8 +28,8 @@ pub(super) struct RequestState {
     cookies: OnceCell<CookieState>,
     /// The fingerprint of the client's certificate.
     certificate: OnceCell<Arc<CStr>>,
-    /// What was passed on last.
-    passed: Cell<Option<PassVar>>,
+    /// What was passed on last, and the directory's settings that it was for, by their address.
+    passed: Cell<Option<(PassVar, usize)>>,
     /// Whether the answer depends on what somebody asked of the client's Token Binding.
     is_asked: Cell<bool>,
 }
@@ -169,6 +169,11 @@ impl<'r> Request<'r> {
         own.or_else(|| self.origin().and_then(Self::cookies))
     }
 
+    /// Whether something is known of this request, or of the one which it continues.
+    pub(super) fn is_known(self) -> bool {
+        self.state().is_some() || self.origin().is_some_and(Self::is_known)
+    }
+
     fn state(self) -> Option<&'r RequestState> {
         // SAFETY: the request_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).request_config };
@@ -235,30 +240,38 @@ impl<'r> Request<'r> {
         state
     }
 
-    /// What was passed on last, in this request or in the one which it continues.
-    pub(super) fn passed(self) -> Option<PassVar> {
+    /// What was passed on last, in this request or in the one which it continues, and for which directory's settings.
+    pub(super) fn passed(self) -> Option<(PassVar, usize)> {
         let own = self.state().and_then(|state| state.passed.get());
         own.or_else(|| self.origin().and_then(Self::passed))
     }
 
     /// Passes the facts on, before anything is known of the directory. The request's headers have just been cleared of the
-    /// names that are set.
-    pub(super) fn pass_on_first(self, facts: Facts<'r>, config: &'r ServerConfig) {
+    /// names that are set, but for the message itself.
+    pub(super) fn pass_on_first(
+        self,
+        facts: Facts<'r>,
+        config: &'r ServerConfig,
+        mut message: Option<MessageEntry<'r>>,
+    ) {
         let pass = config.pass(None);
         if !self.environment().is_empty() {
             return self.pass_on(facts, config, pass);
         }
         let (environment, headers) = (self.environment(), self.headers());
         let to_headers = config.pass_headers() && !self.is_trace();
-        for variable in Variable::ALL.into_iter().filter(|variable| pass.includes(*variable)) {
-            let Some(value) = facts.value(variable) else { continue };
+        for &variable in facts.to_pass(pass) {
+            let Some(value) = facts.value(variable).filter(|_| pass.includes(variable)) else { continue };
             let value = self.text(value);
             environment.add(config.env_name(variable), value);
             for name in variable.header_names().iter().filter(|_| to_headers) {
-                headers.add(name, value);
+                match message.take_if(|_| variable == Variable::Provided) {
+                    Some(message) => message.replace(name, value),
+                    None => headers.add(name, value),
+                }
             }
         }
-        self.own_state().passed.set(Some(pass));
+        self.note_passed(pass);
     }
 
     /// Passes the facts on: sets the variables of `pass` and takes back the others, in the environment and, if so configured,
@@ -279,7 +292,16 @@ impl<'r> Request<'r> {
                 put(self.headers(), name);
             }
         }
-        self.own_state().passed.set(Some(pass));
+        self.note_passed(pass);
+    }
+
+    pub(super) fn note_passed(self, pass: PassVar) {
+        self.own_state().passed.set(Some((pass, self.directory_address())));
+    }
+
+    /// Tells the settings of one directory from those of another.
+    pub(super) fn directory_address(self) -> usize {
+        self.directory_config().map_or(0, |directory| ptr::from_ref(directory).addr())
     }
 
     /// A text that is kept with the request lives as long as its tables, in the same pool.

@@ -27,8 +27,8 @@ pub(super) fn register() {
 }
 
 /// Has the response of a request looked at, if there may be something to add to it.
-pub(super) fn prepare(request: Request<'_>) {
-    if wants_referred(request) || (cookies::are_bound(request) && !request.is_sub_request()) {
+pub(super) fn prepare(request: Request<'_>, binds_cookies: bool) {
+    if wants_referred(request) || (binds_cookies && !request.is_sub_request()) {
         FILTER.add_once(request);
     }
 }

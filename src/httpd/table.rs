@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use super::ffi;
 use super::pool::Pool;
-use crate::headers::{Taken, may_be_reserved, reserved};
+use crate::headers::{Field, Taken, may_be_reserved, reserved};
 
 /// A table that lives at least as long as `'t`, and so do the strings in it. Two are equal if they are the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,10 +30,9 @@ impl<'t> Table<'t> {
     }
 
     /// The values of all entries with this name, in any case.
-    pub(super) fn all(self, name: &CStr) -> impl Iterator<Item = &'t CStr> {
-        self.entries()
-            .filter(|entry| entry.name().to_bytes().eq_ignore_ascii_case(name.to_bytes()))
-            .map(Entry::value)
+    pub(super) fn all(self, name: &CStr) -> impl Iterator<Item = &'t CStr> + use<'t, '_> {
+        let is_it = move |its: &CStr| its == name || its.to_bytes().eq_ignore_ascii_case(name.to_bytes());
+        self.entries().filter(move |entry| is_it(entry.name())).map(Entry::value)
     }
 
     /// Adds an entry, whether or not there is one with this name. Neither string is copied.
@@ -61,32 +60,55 @@ impl<'t> Table<'t> {
         unsafe { ffi::apr_table_unset(self.raw, name.as_ptr()) }
     }
 
-    /// Removes every header that a client must not send beyond this module, and tells what was there.
-    pub(super) fn take_reserved(self) -> Taken<'t> {
-        let mut candidates = self.entries().filter(|entry| may_be_reserved(entry.initial()));
+    /// Removes every header that a client must not send beyond this module, and tells what was there. Where that was one
+    /// message and nothing else, as with most requests of clients that have a key, its entry is left to the caller.
+    pub(super) fn take_reserved(self) -> (Taken<'t>, Option<MessageEntry<'t>>) {
+        let mut candidates = self.entries().enumerate().filter(|(_, entry)| may_be_reserved(entry.initial()));
         match candidates.next() {
             Some(first) => self.take(std::iter::once(first).chain(candidates)),
-            None => Taken::default(),
+            None => (Taken::default(), None),
         }
     }
 
-    fn take(self, candidates: impl Iterator<Item = Entry<'t>>) -> Taken<'t> {
+    fn take(
+        self,
+        candidates: impl Iterator<Item = (usize, Entry<'t>)>,
+    ) -> (Taken<'t>, Option<MessageEntry<'t>>) {
         let mut taken = Taken::default();
         let mut found = 0;
-        let mut name = None;
-        for entry in candidates {
+        let mut last = None;
+        for (place, entry) in candidates {
             if taken.add(entry.name().to_bytes(), entry.value().to_bytes()) {
                 found += 1;
-                name = Some(entry.name());
+                last = Some((place, entry.name()));
             }
         }
-        match name {
+        match last {
             None => {}
-            // Most requests have one at most.
-            Some(name) if found == 1 => self.remove(name),
+            Some((place, name)) if found == 1 && taken.message != Field::Absent => {
+                return (taken, Some(MessageEntry { table: self, place, name }));
+            }
+            Some((_, name)) if found == 1 => self.remove(name),
             Some(_) => self.retain(|name| reserved(name).is_none()),
         }
-        taken
+        (taken, None)
+    }
+
+    /// Gives the entry at a place another name and value, without moving the others. `false`: another entry is there.
+    ///
+    /// Both names must begin with the same four letters: that is what APR's tables find their entries by.
+    fn rename(self, place: usize, name: &CStr, new_name: &'t CStr, value: &'t CStr) -> bool {
+        // SAFETY: apr_table_elts is a cast: an apr_table_t begins with its array header, which is alive (from_raw).
+        let array = unsafe { &*self.raw.cast::<ffi::apr_array_header_t>() };
+        if usize::try_from(array.nelts).is_ok_and(|count| place < count) {
+            // SAFETY: the array holds `nelts` initialised entries, and `place` is one of them.
+            let entry = unsafe { &mut *array.elts.cast::<ffi::apr_table_entry_t>().add(place) };
+            if entry.key.cast_const() == name.as_ptr() {
+                (entry.key, entry.val) = (new_name.as_ptr().cast_mut(), value.as_ptr().cast_mut());
+                return true;
+            }
+        }
+        false
     }
 
     /// Removes the entries whose names don't stay. One by one that would take, of a client that sends thousands, the square
@@ -142,6 +164,32 @@ impl<'t> Table<'t> {
             unsafe { std::slice::from_raw_parts(array.elts.cast(), count) }
         };
         entries.iter().filter(|entry| !entry.key.is_null()).map(Entry)
+    }
+}
+
+/// The entry of a client's `Sec-Token-Binding` header. It is replaced by what it has proved, or removed.
+pub(super) struct MessageEntry<'t> {
+    table: Table<'t>,
+    place: usize,
+    name: &'t CStr,
+}
+
+impl<'t> MessageEntry<'t> {
+    /// Puts the header that passes the result on in its place.
+    pub(super) fn replace(self, name: &'t CStr, value: &'t CStr) {
+        let (table, is_replaced) = (self.table, self.table.rename(self.place, self.name, name, value));
+        if is_replaced {
+            std::mem::forget(self);
+        } else {
+            drop(self);
+            table.add(name, value);
+        }
+    }
+}
+
+impl Drop for MessageEntry<'_> {
+    fn drop(&mut self) {
+        self.table.remove(self.name);
     }
 }
 

@@ -9,7 +9,7 @@ use std::ffi::{c_char, c_int, c_uchar, c_uint, c_void};
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ::openssl::x509::X509Ref;
 use foreign_types::ForeignTypeRef as _;
@@ -38,8 +38,16 @@ const ALERT_INTERNAL_ERROR: c_int = 80;
 /// Virtual hosts with TLS and Token Binding that mod_ssl has set up since the configuration was read.
 static VIRTUAL_HOSTS: AtomicUsize = AtomicUsize::new(0);
 
+/// Whether any virtual host has authorities that clients' certificates are verified with: mod_ssl has no others.
+static VERIFIES_CLIENTS: AtomicBool = AtomicBool::new(false);
+
 pub(super) fn reset_virtual_hosts() {
     VIRTUAL_HOSTS.store(0, Ordering::Relaxed);
+    VERIFIES_CLIENTS.store(false, Ordering::Relaxed);
+}
+
+pub(super) fn verifies_clients() -> bool {
+    VERIFIES_CLIENTS.load(Ordering::Relaxed)
 }
 
 pub(super) fn virtual_hosts() -> usize {
@@ -96,6 +104,10 @@ pub(super) unsafe extern "C" fn init_server(
                 ),
             );
             return refused;
+        }
+        // SAFETY: the SSL_CTX is mod_ssl's, being set up. mod_ssl sets the list with SSLCACertificateFile and SSLCACertificatePath.
+        if unsafe { ffi::tb_ssl_client_authorities(context) } > 0 {
+            VERIFIES_CLIENTS.store(true, Ordering::Relaxed);
         }
         if config.enabled() {
             VIRTUAL_HOSTS.fetch_add(1, Ordering::Relaxed);
@@ -201,9 +213,7 @@ fn offered(
         }
     });
     let state = connection.state().ok_or(ALERT_INTERNAL_ERROR)?;
-    if agreed.is_none() {
-        state.note_offer();
-    }
+    state.note_offer(agreed.is_some());
     let mut handshake = state.handshake().map_err(|fault| {
         log(sink, Level::Error, format_args!("{}: {fault}; handshake refused", tags::HANDSHAKE_FAULT));
         ALERT_INTERNAL_ERROR
@@ -276,7 +286,7 @@ impl<'s> Ssl<'s> {
         (!connection.is_null()).then(|| unsafe { Connection::from_raw(connection.cast()) })
     }
 
-    fn is_tls13_or_newer(self) -> bool {
+    pub(super) fn is_tls13_or_newer(self) -> bool {
         // SAFETY: the SSL object is valid (from_raw).
         unsafe { openssl::SSL_version(self.raw) >= openssl::TLS1_3_VERSION }
     }

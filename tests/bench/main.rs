@@ -1,12 +1,13 @@
 //! `make bench`: what the module costs, measured on real servers and written to `docs/performance.md` with its plots.
 //!
-//! Arguments name the sections to measure; without any, all are: verification, instructions, growth, memory, load.
+//! Arguments name the sections to measure; without any, all are: verification, instructions, cookies, growth, memory, load.
 //!
 //! With `BENCH_QUICK=1` it does all of that in a minute or two, to see that it works, and writes to `target/bench` instead.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, unreachable_pub)]
 
 mod callgrind;
+mod cookies;
 mod growth;
 mod instructions;
 mod load;
@@ -85,6 +86,9 @@ async fn main() {
     }
     if wanted("instructions") {
         page.put("instructions", &page::instructions(&instructions::measure(&effort).await, &plots));
+    }
+    if wanted("cookies") {
+        page.put("cookies", &page::cookies(&cookies::measure(&effort).await));
     }
     if wanted("growth") {
         page.put("growth", &page::growth(&growth::measure(&effort).await, &plots));

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::cookies::{Cookies, GOAL};
 use crate::growth::Growth;
 use crate::instructions::{self, PerRequest};
 use crate::load::{self, Rates, Work};
@@ -151,6 +152,17 @@ pub fn instructions(results: &[PerRequest], plots: &Path) -> String {
             .collect(),
     }
     .draw(&plots.join("instructions.svg"));
+    table
+}
+
+pub fn cookies(results: &[Cookies]) -> String {
+    let mut table = "| instructions for one bound cookie of 200 bytes in and one out | HTTP/1.1 | HTTP/2 |\n|---|---|---|\n".to_owned();
+    let mut row = |name: &str, value: &dyn Fn(&Cookies) -> f64| {
+        let cells: Vec<String> = results.iter().map(|one| grouped(value(one))).collect();
+        writeln!(table, "| {name} | {} |", cells.join(" | ")).unwrap();
+    };
+    row(&format!("**encrypted** (goal: at most {})", grouped(GOAL)), &|one| one.added(&one.encrypted));
+    row("readable (`TokenBindingCookieEncrypt Off`)", &|one| one.added(&one.readable));
     table
 }
 

@@ -29,15 +29,20 @@ pub fn with_message(request: Request, header: &str) -> Request {
 /// A server that logs and does what a site's would, and no more: the less a request costs by itself, the more weighs what
 /// the module adds.
 pub fn lean(with_module: bool) -> Setup {
-    let mut setup = Setup {
-        global: "LogLevel warn\nKeepAliveTimeout 600\n\
-                 <Directory @DIR@/htdocs>\n  AllowOverride None\n</Directory>\n"
-            .into(),
-        virtual_hosts: vec![VirtualHost::tls(HOST, "")],
-        ..Setup::default()
-    };
+    let mut setup = lean_with("");
     if !with_module {
         setup.module = None;
     }
     setup
+}
+
+/// The same with more directives.
+pub fn lean_with(directives: &str) -> Setup {
+    Setup {
+        global: "LogLevel warn\nKeepAliveTimeout 600\n\
+                 <Directory @DIR@/htdocs>\n  AllowOverride None\n</Directory>\n"
+            .into(),
+        virtual_hosts: vec![VirtualHost::tls(HOST, directives)],
+        ..Setup::default()
+    }
 }
