@@ -11,7 +11,6 @@ const FUNCTIONS: &[&str] = &[
     "ap_add_output_filter_handle",
     "ap_find_linked_module",
     "ap_get_brigade",
-    "ap_get_module_config",
     "ap_get_output_filter_handle",
     "ap_hook_check_access",
     "ap_hook_check_config",
@@ -30,7 +29,6 @@ const FUNCTIONS: &[&str] = &[
     "ap_remove_input_filter",
     "ap_remove_output_filter",
     "ap_rwrite",
-    "ap_set_module_config",
     "ap_state_query",
     "apr_optional_hook_add",
     "apr_palloc",
@@ -48,6 +46,7 @@ const FUNCTIONS: &[&str] = &[
     "tb_.*",
 ];
 const TYPES: &[&str] = &[
+    "ap_conf_vector_t",
     "ap_expr_eval_ctx_t",
     "ap_expr_lookup_parms",
     "apr_table_entry_t",

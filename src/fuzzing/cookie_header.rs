@@ -1,4 +1,4 @@
-use super::readers::{as_applications_see, every_name, percent_decoded};
+use super::readers::{ap_cookie_read, as_applications_see, every_name, percent_decoded};
 use super::{ALICE, KEYRING, MALLORY, STRANGER, first_line, seal_value, settings};
 use crate::cookies::incoming::{Cause, Incoming, rewrite};
 use crate::cookies::seal::{Broken, Form, SealedFor};
@@ -69,6 +69,9 @@ pub(super) fn assert_nothing_bound(
     for seen in every_name(left).into_iter().flat_map(as_applications_see) {
         let is_bound = words.iter().any(|word| word.as_bytes() == seen);
         assert!(!is_bound, "{} of {} is left", seen.escape_ascii(), left.escape_ascii());
+    }
+    for word in words {
+        assert_eq!(ap_cookie_read(left, word.as_bytes()), None, "{}", left.escape_ascii());
     }
     let again = rewrite(binder, client, left);
     assert_eq!(again.header.as_deref(), Some(left));

@@ -29,6 +29,16 @@ pub(super) fn every_name(header: &[u8]) -> BTreeSet<&[u8]> {
     names
 }
 
+/// The value that httpd's own modules find under a name (`ap_cookie_read`): it splits at commas and semicolons alike.
+pub(super) fn ap_cookie_read<'h>(header: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
+    let space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let until_nul = header.split(|byte| *byte == 0).next().unwrap_or_default();
+    until_nul
+        .split(|byte| matches!(byte, b',' | b';'))
+        .map(|cookie| &cookie[cookie.iter().position(|byte| !space(byte)).unwrap_or(cookie.len())..])
+        .find_map(|cookie| cookie.strip_prefix(name)?.strip_prefix(b"="))
+}
+
 /// What one application or another makes of a cookie's name.
 pub(super) fn as_applications_see(name: &[u8]) -> Vec<Vec<u8>> {
     let unquoted = name.trim_ascii();

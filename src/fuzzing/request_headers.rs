@@ -4,6 +4,7 @@ use crate::config::ServerConfig;
 use crate::headers::{Field, Reserved, Taken, connection_names_reserved, may_be_reserved, reserved};
 use crate::outcome::Refusal;
 use crate::policy::{Judgement, Standing, judge};
+use crate::variable::Variable;
 
 const NEGOTIATED: Standing = Standing::Negotiated(Negotiated {
     version: ProtocolVersion::V1_0,
@@ -30,7 +31,10 @@ pub fn request_headers(data: &[u8]) {
         assert_eq!(taken.add(name, value), is_ours(name), "{}", name.escape_ascii());
         spoofs(name);
         assert!(!is_ours(name) || may_be_reserved(name[0]), "{}", name.escape_ascii());
-        if mod_proxys_options(value).iter().any(|option| is_ours(option)) {
+        let passed_on =
+            || Variable::ALL.into_iter().flat_map(Variable::header_names).map(|name| name.to_bytes());
+        let takes_ours = |option: &&[u8]| passed_on().any(|name| option.eq_ignore_ascii_case(name));
+        if mod_proxys_options(value).iter().any(takes_ours) {
             assert!(connection_names_reserved(value), "{}", value.escape_ascii());
         }
         lines.push((name, value));

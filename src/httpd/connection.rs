@@ -12,7 +12,7 @@ use openssl_sys::SSL;
 use super::certificate::Certificate;
 use super::ffi;
 use super::pool::Pool;
-use super::record;
+use super::slot;
 use super::status::count;
 use super::tls;
 use crate::channel::{Channel, Handshake};
@@ -91,10 +91,10 @@ impl<'c> Connection<'c> {
     pub(super) fn state(self) -> Option<&'c ConnectionState> {
         // SAFETY: the conn_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).conn_config };
-        // SAFETY: conn_config is the connection's vector, the module record is ours.
-        let state = unsafe { ffi::ap_get_module_config(configs, record::module()) };
+        // SAFETY: conn_config is the connection's vector.
+        let state: *mut ConnectionState = unsafe { slot::get(configs) };
         // SAFETY: our slot holds nothing or what `create_state` put there, which lives as long as the connection.
-        unsafe { state.cast::<ConnectionState>().as_ref() }
+        unsafe { state.as_ref() }
     }
 
     /// Makes the state of a connection, whose handshake is about to begin. Only on the connection's own thread.
@@ -109,9 +109,8 @@ impl<'c> Connection<'c> {
         });
         // SAFETY: the conn_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).conn_config };
-        // SAFETY: conn_config is the connection's vector, the module record is ours; the state lives in the
-        // connection's pool, as long as the vector.
-        unsafe { ffi::ap_set_module_config(configs, record::module(), ptr::from_mut(state).cast()) };
+        // SAFETY: conn_config is the connection's vector; the state lives in the connection's pool, as long as the vector.
+        unsafe { slot::set(configs, ptr::from_mut(state)) };
     }
 
     /// The Token Binding channel in force on this connection, or, for an HTTP/2 stream, on the connection that carries

@@ -25,6 +25,7 @@ mod request;
 mod response;
 mod secrets;
 mod server;
+mod slot;
 mod status;
 mod table;
 mod tls;

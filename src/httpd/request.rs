@@ -10,8 +10,8 @@ use super::connection::Connection;
 use super::cookies::CookieState;
 use super::ffi;
 use super::pool::Pool;
-use super::record;
 use super::server::Server;
+use super::slot;
 use super::table::{MessageEntry, Table};
 use crate::bindings::TokenBindings;
 use crate::config::{DirectoryConfig, ServerConfig};
@@ -78,10 +78,10 @@ impl<'r> Request<'r> {
     pub(super) fn directory_config(self) -> Option<&'r DirectoryConfig> {
         // SAFETY: the request_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).per_dir_config };
-        // SAFETY: per_dir_config is the request's vector, the module record is ours.
-        let config = unsafe { ffi::ap_get_module_config(configs, record::module()) };
+        // SAFETY: per_dir_config is the request's vector.
+        let config: *mut DirectoryConfig = unsafe { slot::get(configs) };
         // SAFETY: our slot holds what `create_directory_config` or the merge made, which outlives the request.
-        unsafe { config.cast::<DirectoryConfig>().as_ref() }
+        unsafe { config.as_ref() }
     }
 
     /// The request that this one continues: the one it was redirected from internally, or is a part of.
@@ -177,10 +177,10 @@ impl<'r> Request<'r> {
     fn state(self) -> Option<&'r RequestState> {
         // SAFETY: the request_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).request_config };
-        // SAFETY: request_config is the request's vector, the module record is ours.
-        let state = unsafe { ffi::ap_get_module_config(configs, record::module()) };
+        // SAFETY: request_config is the request's vector.
+        let state: *mut RequestState = unsafe { slot::get(configs) };
         // SAFETY: our slot holds nothing or what `keep` put there, which lives as long as the request.
-        unsafe { state.cast::<RequestState>().as_ref() }
+        unsafe { state.as_ref() }
     }
 
     /// What is known of the client of this request, or of the one which it continues.
@@ -234,9 +234,9 @@ impl<'r> Request<'r> {
         let state = self.pool().place(state);
         // SAFETY: the request_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).request_config };
-        // SAFETY: request_config is the request's vector, the module record is ours; the state lives in the
+        // SAFETY: request_config is the request's vector; the state lives in the
         // request's pool, as long as the vector.
-        unsafe { ffi::ap_set_module_config(configs, record::module(), ptr::from_mut(state).cast()) };
+        unsafe { slot::set(configs, ptr::from_mut(state)) };
         state
     }
 

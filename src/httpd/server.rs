@@ -6,7 +6,7 @@ use std::ptr;
 
 use super::ffi;
 use super::pool::Pool;
-use super::record;
+use super::slot;
 use crate::config::ServerConfig;
 
 /// A `server_rec` (server or virtual host) that lives at least as long as `'s`.
@@ -45,9 +45,9 @@ impl<'s> Server<'s> {
         let own = ptr::from_mut(pool.place(shared.clone()));
         // SAFETY: the server_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).module_config };
-        // SAFETY: module_config is the server's own vector, the module record is ours; the pool is the configuration's, and
+        // SAFETY: module_config is the server's own vector; the pool is the configuration's, and
         // lives as long as the vector.
-        unsafe { ffi::ap_set_module_config(configs, record::module(), own.cast()) };
+        unsafe { slot::set(configs, own) };
         own
     }
 
@@ -66,8 +66,8 @@ impl<'s> Server<'s> {
     pub(super) fn config_ptr(self) -> *mut ServerConfig {
         // SAFETY: the server_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).module_config };
-        // SAFETY: module_config is the server's vector, the module record is ours.
-        unsafe { ffi::ap_get_module_config(configs, record::module()) }.cast()
+        // SAFETY: module_config is the server's vector.
+        unsafe { slot::get(configs) }
     }
 
     /// The pool that lives as long as the process, through all restarts.
