@@ -175,6 +175,7 @@ pub(crate) mod tags {
     pub(crate) const NOT_REGISTERED: &str = "TB004";
     pub(crate) const SECRET: &str = "TB005";
     pub(crate) const NO_MEMORY: &str = "TB006";
+    pub(crate) const SHARED_REALM: &str = "TB007";
     pub(crate) const REQUEST_FAULT: &str = "TB106";
     pub(crate) const NOT_TRUSTED: &str = "TB109";
     pub(crate) const MALFORMED_EXTENSION: &str = "TB201";

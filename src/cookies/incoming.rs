@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use super::hidden::{self, Hidden};
 use super::names::CookieNames;
 use super::seal::{Broken, Sealed};
 use super::settings::{Binder, Client, NoSealFor};
@@ -91,8 +92,10 @@ impl Rewriting<'_> {
     /// What stands between two semicolons: one cookie, or several that commas keep apart.
     fn piece(&mut self, piece: &[u8]) {
         let mut rest = Some(piece);
+        let mut is_first = true;
         while let Some(piece) = rest.take() {
-            let cookie = Cookie::of(piece);
+            let cookie = Cookie { is_first, ..Cookie::of(piece) };
+            is_first = false;
             rest = if self.is_bound(&cookie) { self.bound(&cookie) } else { self.other(piece) };
         }
     }
@@ -125,7 +128,7 @@ impl Rewriting<'_> {
 
     /// A cookie with another name. Returns what follows it.
     fn other<'h>(&mut self, piece: &'h [u8]) -> Option<&'h [u8]> {
-        match self.hidden(piece) {
+        match hidden::find(self.binder.names, piece) {
             None => {
                 self.keep(&[piece]);
                 None
@@ -149,7 +152,12 @@ impl Rewriting<'_> {
 
     fn open(&self, name: &[u8], sealed: Sealed<'_>) -> Result<Vec<u8>, Cause> {
         let client = self.binder.sealed_for(self.client).map_err(Cause::Policy)?;
-        sealed.open(self.binder.keyring, name, client).map_err(Cause::Seal)
+        let value = sealed.open(self.binder.keyring, name, client).map_err(Cause::Seal)?;
+        // Somebody may have had an application set it.
+        if hidden::is_in_value(self.binder.names, name, &value) {
+            return Err(Cause::Hidden);
+        }
+        Ok(value)
     }
 
     fn accept(&mut self, cookie: &Cookie<'_>, value: &[u8]) {
@@ -171,31 +179,6 @@ impl Rewriting<'_> {
         self.result.refused.push(RefusedCookie { name, cause });
     }
 
-    /// The first bound name in a piece that does not begin with one, where an application could see a cookie begin.
-    ///
-    /// Whatever set of delimiters an application splits at, for it a name begins behind the last one of some kind.
-    fn hidden<'h>(&self, piece: &'h [u8]) -> Option<Hidden<'h>> {
-        let mut start = 0;
-        for at in memchr::memchr_iter(b'=', piece) {
-            // No name goes on behind an equals sign.
-            let before = piece.get(start..at)?;
-            let comma = before.iter().rposition(|byte| *byte == b',');
-            if let Some(comma) = comma.filter(|comma| self.binder.names.binds(around(before, *comma).1)) {
-                return Some(Hidden::AfterComma(start + comma));
-            }
-            let word = before.trim_ascii_end();
-            for is_delimiter in DELIMITERS {
-                let Some(delimiter) = word.iter().rposition(|byte| is_delimiter(*byte)) else { continue };
-                let name = around(word, delimiter).1;
-                if !name.is_empty() && self.binder.names.binds(name) {
-                    return Some(Hidden::Elsewhere(name));
-                }
-            }
-            start = at + 1;
-        }
-        None
-    }
-
     fn finish(self) -> Incoming {
         let Self { kept: mut header, mut result, .. } = self;
         // A cookie that has become the first has no white space before it.
@@ -210,12 +193,6 @@ impl Rewriting<'_> {
     }
 }
 
-enum Hidden<'h> {
-    /// At this comma a cookie of its own begins.
-    AfterComma(usize),
-    Elsewhere(&'h [u8]),
-}
-
 /// A cookie as it stands between semicolons.
 struct Cookie<'h> {
     before: &'h [u8],
@@ -223,6 +200,8 @@ struct Cookie<'h> {
     value: Option<&'h [u8]>,
     /// Whether there is nothing but white space before the name.
     is_plain: bool,
+    /// Whether it begins where a cookie must begin, and not behind a comma, which may be a value's.
+    is_first: bool,
 }
 
 impl<'h> Cookie<'h> {
@@ -235,9 +214,9 @@ impl<'h> Cookie<'h> {
         match memchr::memchr(b'=', rest) {
             Some(equals) => {
                 let (name, value) = around(rest, equals);
-                Self { before, name, value: Some(value), is_plain }
+                Self { before, name, value: Some(value), is_plain, is_first: true }
             }
-            None => Self { before, name: rest, value: None, is_plain },
+            None => Self { before, name: rest, value: None, is_plain, is_first: true },
         }
     }
 
@@ -248,6 +227,7 @@ impl<'h> Cookie<'h> {
         let is_padding = |value: &[u8]| value.iter().all(|byte| *byte == b'=');
         let Some(value) = self.value else { return false };
         self.is_plain
+            && (self.is_first || !names.are_open() || Sealed::read(value).is_some())
             && self.name.trim_ascii().iter().all(is_in_names)
             && !(matches!(names, CookieNames::All) && is_padding(value))
     }
@@ -257,18 +237,6 @@ impl<'h> Cookie<'h> {
         self.name.is_empty() && self.value.is_none() && self.is_plain
     }
 }
-
-/// The kinds of bytes that one application or another splits a header at: spaces, other white space, all controls,
-/// Latin-1's white space, commas, quotes.
-const DELIMITERS: [fn(u8) -> bool; 7] = [
-    |byte| byte == b' ',
-    |byte| matches!(byte, b'\t'..=b'\r' | 0x1c..=0x1f),
-    |byte| byte < b' ',
-    |byte| matches!(byte, 0x85 | 0xa0),
-    |byte| byte == b',',
-    |byte| byte == b'"',
-    |byte| byte == b'\'',
-];
 
 /// The first comma in a value that `name=` follows.
 fn line_after_comma(value: &[u8]) -> Option<usize> {

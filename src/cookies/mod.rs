@@ -8,6 +8,7 @@
 //! | room | what it knows |
 //! |---|---|
 //! | [`names`] | which cookies are bound, and every spelling that an application could take for them |
+//! | [`hidden`] | bound names inside other cookies |
 //! | [`secret`] | where secrets come from, what is not accepted as one, and what a restart does then |
 //! | [`command`] | a command that is run for its answer, within limits |
 //! | [`realm`] | which hosts share their cookies |
@@ -16,6 +17,7 @@
 //! | [`settings`] | what an administrator wrote |
 
 mod command;
+mod hidden;
 pub(crate) mod incoming;
 pub(crate) mod keyring;
 pub(crate) mod names;

@@ -59,7 +59,16 @@ impl CookieNames {
         !matches!(self, Self::None)
     }
 
-    /// Could an application take a cookie of this name for a bound one?
+    /// Whether names are bound that nobody has written down as they are.
+    pub(super) fn are_open(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Some(patterns) => patterns.iter().any(|pattern| pattern.contains(&b'*')),
+        }
+    }
+
+    /// Whether an application could take a cookie of this name for a bound one.
     pub(crate) fn binds(&self, name: &[u8]) -> bool {
         match self {
             Self::None => false,

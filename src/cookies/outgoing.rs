@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::hidden;
 use super::seal::{Form, NotSealed, seal};
 use super::settings::{Binder, Client, NoSealFor};
 
@@ -41,6 +42,8 @@ pub(crate) enum Withheld {
     Policy(NoSealFor),
     /// Not `name=value` with a name and a value that a browser would send back as they are.
     Malformed,
+    /// An application could read another bound cookie in its value.
+    Ambiguous,
     /// Added, or brought in from a cache, after the cookies were sealed.
     Late,
     /// A restart found no good secret.
@@ -59,6 +62,7 @@ impl fmt::Display for Withheld {
             Self::Policy(NoSealFor::Unknown) => "the request's Token Binding is not known",
             Self::Policy(NoSealFor::Trace) => "it answers a TRACE request",
             Self::Malformed => "it is not of the form name=value",
+            Self::Ambiguous => "another bound cookie is hidden in its value",
             Self::Late => {
                 "it comes from a cache, or from a filter after mod_headers: it could be another client's"
             }
@@ -109,6 +113,9 @@ pub(crate) fn rewrite(binder: Binder<'_>, client: Client<'_>, line: &[u8]) -> Re
     if !name.iter().all(|byte| crate::headers::is_token(*byte) || b"[]".contains(byte)) || has_control(value)
     {
         return withheld(Withheld::Malformed);
+    }
+    if hidden::is_in_value(binder.names, name, value) {
+        return withheld(Withheld::Ambiguous);
     }
     let (form, size) = form(binder.encrypt, name.len(), value.len());
     let secure: &[u8] = if is_secure(attributes) { b"" } else { b"; Secure" };

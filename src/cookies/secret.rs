@@ -7,7 +7,7 @@ use std::fs::{self, File, Metadata};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
@@ -17,7 +17,7 @@ use super::keyring::Keys;
 /// 256 bits, if every byte is random; 192 bits of base64.
 const SHORTEST: usize = 32;
 const LONGEST: usize = 64 * 1024;
-/// How long a command may take. A vault answers within a second, or after an attempt or two that fail. At a restart the old
+/// How long the commands of a configuration may take together. A vault answers within a second, or after an attempt or two that fail. At a restart the old
 /// processes have stopped listening, and new clients wait as long as httpd does.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Different bytes that even 32 random hexadecimal digits have, but for one case in a billion.
@@ -69,12 +69,19 @@ impl SecretSource {
         server_root.join(path)
     }
 
-    fn read(&self, server_root: &Path) -> Result<Secret, String> {
+    /// `time_left` is what commands may take, and less by what this one took.
+    fn read(&self, server_root: &Path, time_left: &mut Duration) -> Result<Secret, String> {
         let path = self.path(server_root);
         let content = match self {
             Self::File(_) => read_file(&path),
             Self::Exec(_, arguments) => {
-                command::run(&path, arguments, Limits { bytes: LONGEST, time: PATIENCE })
+                if time_left.is_zero() {
+                    return Err("not run: the commands before it took all the time there is".into());
+                }
+                let start = Instant::now();
+                let answer = command::run(&path, arguments, Limits { bytes: LONGEST, time: *time_left });
+                *time_left = time_left.saturating_sub(start.elapsed());
+                answer
             }
         };
         Secret::from_content(content?)
@@ -109,15 +116,17 @@ pub(crate) struct Reading<'a> {
     last_good: Option<&'a LastGood>,
     /// What is in force of each source.
     secrets: BTreeMap<Place, Option<Secret>>,
+    /// For all commands together.
+    time_left: Duration,
 }
 
 impl<'a> Reading<'a> {
     pub(crate) fn at_start(server_root: PathBuf) -> Self {
-        Self { server_root, last_good: None, secrets: BTreeMap::new() }
+        Self { server_root, last_good: None, secrets: BTreeMap::new(), time_left: PATIENCE }
     }
 
     pub(crate) fn at_restart(server_root: PathBuf, last_good: &'a LastGood) -> Self {
-        Self { server_root, last_good: Some(last_good), secrets: BTreeMap::new() }
+        Self { server_root, last_good: Some(last_good), secrets: BTreeMap::new(), time_left: PATIENCE }
     }
 
     /// The keys of these secrets, or `None` if none is to be had at a restart. `warn` is told what is bad and what follows, the
@@ -159,7 +168,7 @@ impl<'a> Reading<'a> {
         if let Some(known) = self.secrets.get(&place) {
             return Ok(known.clone());
         }
-        let secret = match (source.read(&self.server_root), self.last_good) {
+        let secret = match (source.read(&self.server_root, &mut self.time_left), self.last_good) {
             (Ok(secret), _) => Some(secret),
             (Err(problem), None) => return Err(format!("{source}: {problem}")),
             (Err(problem), Some(LastGood(last_good))) => {

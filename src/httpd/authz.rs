@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
+use super::cookies;
 use super::ffi;
 use super::guard::{INTERNAL_ERROR, Site, guard};
 use super::log::Sink;
@@ -71,7 +72,7 @@ unsafe extern "C" fn check(
     let request = unsafe { Request::from_raw(request) };
     guard(Site::Authorization, Sink::Request(request), ffi::AUTHZ_GENERAL_ERROR, || {
         // Whatever the answer is: caches must not give it to others.
-        request.note_asked();
+        cookies::note_asked(request);
         // SAFETY: what `parse` stored: NULL, or one of the static requirements.
         match unsafe { parsed.cast::<Requirement>().as_ref() } {
             Some(requirement) if requirement.is_met(request.bindings()) => ffi::AUTHZ_GRANTED,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ffi::CStr;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::ffi;
 use super::filter::{Filter, Foreign, look_once};
@@ -37,13 +38,17 @@ const FILTER_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_CONTENT_SET;
 
 static FILTER: Filter = Filter::new();
 
-/// Of the answers of sub-requests, mod_cache keeps what comes to it before mod_headers.
-const PART_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_CONTENT_SET - 2;
+/// Before all others: mod_cache keeps what comes to it, of the answers of sub-requests before mod_headers, and of any answer as
+/// early as `SetOutputFilter CACHE` says.
+const EARLY_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_RESOURCE - 1;
 
-static OF_PARTS: Filter = Filter::new();
+static EARLY: Filter = Filter::new();
+
+/// Whether mod_cache is there.
+static CACHES: AtomicBool = AtomicBool::new(false);
 
 /// mod_include's.
-pub(super) static INCLUDES: Foreign = Foreign::new(c"INCLUDES");
+static INCLUDES: Foreign = Foreign::new(c"INCLUDES");
 
 /// What is kept with a request on a virtual host that binds cookies.
 #[derive(Debug)]
@@ -67,12 +72,21 @@ pub(super) enum ClientKind {
 /// Registers the filters with httpd, once per start.
 pub(super) fn register() {
     for (filter, name, kind) in
-        [(&FILTER, c"TOKEN_BINDING_COOKIES", FILTER_TYPE), (&OF_PARTS, c"TOKEN_BINDING_PART", PART_TYPE)]
+        [(&FILTER, c"TOKEN_BINDING_COOKIES", FILTER_TYPE), (&EARLY, c"TOKEN_BINDING_EARLY", EARLY_TYPE)]
     {
+        let function = if kind == EARLY_TYPE { tell_caches } else { seal };
         // SAFETY: httpd copies the name; the function stays mapped (-z nodelete).
-        let record = unsafe { ffi::ap_register_output_filter(name.as_ptr(), Some(seal), None, kind) };
+        let record = unsafe { ffi::ap_register_output_filter(name.as_ptr(), Some(function), None, kind) };
         filter.registered(record);
     }
+}
+
+/// Looks other modules up, once per start, when all have registered.
+pub(super) fn find_others() {
+    INCLUDES.find();
+    // SAFETY: the name is a C string.
+    let mod_cache = unsafe { ffi::ap_find_linked_module(c"mod_cache.c".as_ptr()) };
+    CACHES.store(!mod_cache.is_null(), Ordering::Relaxed);
 }
 
 /// What binds cookies on the request's virtual host, if anything does. `Err`: something should, and its keys are missing.
@@ -174,14 +188,29 @@ fn fault(request: Request<'_>, what: &str) -> Response {
 
 /// Has the cookies of a request's response sealed, and caches told if it is one client's own.
 pub(super) fn prepare(request: Request<'_>, binds_cookies: bool) {
-    if request.is_sub_request() {
-        // It sends no headers of its own, but a cache can keep it.
-        if request.is_asked() || request.bindings().is_some() || had_cookie(request) {
-            OF_PARTS.add_once(request);
-        }
-    } else if binds_cookies || is_asked(request) {
+    // A sub-request sends no headers of its own, but a cache can keep it.
+    let is_part = request.is_sub_request();
+    if CACHES.load(Ordering::Relaxed)
+        && (binds_cookies || is_asked(request) || (is_part && is_personal(request)))
+    {
+        EARLY.add_once(request);
+    }
+    if !is_part && (binds_cookies || is_asked(request)) {
         FILTER.add_once(request);
     }
+}
+
+/// Somebody has asked for the client's Token Binding, perhaps when the filters were there already: the answer depends on it.
+pub(super) fn note_asked(request: Request<'_>) {
+    request.note_asked();
+    let whole = request.whole();
+    if whole.bindings().is_some() && whole.is_prepared() {
+        FILTER.add_once(whole);
+    }
+}
+
+fn is_personal(request: Request<'_>) -> bool {
+    request.bindings().is_some() || had_cookie(request)
 }
 
 fn had_cookie(request: Request<'_>) -> bool {
@@ -192,6 +221,32 @@ fn had_cookie(request: Request<'_>) -> bool {
 /// when its headers have left.
 fn is_asked(request: Request<'_>) -> bool {
     request.is_asked() || (request.bindings().is_some() && INCLUDES.is_in(request))
+}
+
+/// The filter: sees the response's first bytes, as whoever made it has left its headers.
+unsafe extern "C" fn tell_caches(
+    filter: *mut ffi::ap_filter_t,
+    brigade: *mut ffi::apr_bucket_brigade,
+) -> ffi::apr_status_t {
+    // SAFETY: httpd calls a filter with its own ap_filter_t and brigade.
+    unsafe {
+        look_once(filter, brigade, Site::TellCaches, |request| {
+            let is_own = if request.is_sub_request() { is_personal(request) } else { had_cookie(request) };
+            if sets_bound_cookie(request) {
+                keep_from_shared_caches(request, Personal::SetsCookie);
+            } else if is_own || is_asked(request) {
+                keep_from_shared_caches(request, Personal::HadCookie);
+            }
+            true
+        })
+    }
+}
+
+fn sets_bound_cookie(request: Request<'_>) -> bool {
+    let Ok(Some(binder)) = binder(request) else { return false };
+    request.response_headers().iter().any(|table| {
+        table.all(SET_COOKIE).any(|line| outgoing::bound_name(binder, line.to_bytes()).is_some())
+    })
 }
 
 /// The filter: sees the response's first bytes, when mod_headers has done its part.
@@ -205,10 +260,6 @@ unsafe extern "C" fn seal(
 
 /// Seals the response's bound cookies. `false`: it must not be sent.
 fn seal_all(request: Request<'_>) -> bool {
-    if request.is_sub_request() {
-        keep_from_shared_caches(request, Personal::HadCookie);
-        return true;
-    }
     if is_asked(request) {
         keep_from_shared_caches(request, Personal::Asked);
     }

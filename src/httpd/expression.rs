@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
+use super::cookies;
 use super::ffi;
 use super::guard::{INTERNAL_ERROR, Site, guard, guard_response};
 use super::log::Sink;
@@ -74,7 +75,7 @@ unsafe extern "C" fn evaluate(
         // SAFETY: the argument, as a C string.
         let argument = unsafe { CStr::from_ptr(argument) };
         let question = Question::parse(&argument.to_string_lossy()).ok();
-        request.note_asked();
+        cookies::note_asked(request);
         let answer =
             question.zip(request.bindings()).and_then(|(question, bindings)| question.answer(bindings));
         answer.map_or(NOTHING.as_ptr(), |answer| request.pool().copy_text(&answer).as_ptr())

@@ -159,7 +159,7 @@ unsafe extern "C" fn post_config(
     // SAFETY: httpd gives the main server of the configuration it starts with.
     let main = unsafe { Server::from_raw(main) };
     guard(Site::PostConfig, Sink::Server(main), REFUSED, || {
-        cookies::INCLUDES.find();
+        cookies::find_others();
         if !status::create(main) {
             log(Sink::Server(main), Level::Error, format_args!("{}: no shared memory", tags::NO_MEMORY));
             return REFUSED;
@@ -172,6 +172,7 @@ unsafe extern "C" fn post_config(
             return ffi::OK;
         }
         secrets::note_start();
+        secrets::warn_of_shared_realms(main);
         let Some(config) = main.config() else { return REFUSED };
         log(Sink::Server(main), Level::Notice, format_args!("{}: {}", tags::STARTED, start_up_line(config)));
         let enabled = main.and_following().any(|server| server.config().is_some_and(ServerConfig::enabled));
@@ -291,6 +292,7 @@ unsafe extern "C" fn insert_error_filter(request: *mut ffi::request_rec) {
 
 fn prepare(request: Request<'_>) {
     let binds_cookies = cookies::are_bound(request);
+    request.note_prepared();
     cookies::prepare(request, binds_cookies);
     response::prepare(request, binds_cookies);
 }

@@ -32,6 +32,8 @@ pub(super) struct RequestState {
     passed: Cell<Option<(PassVar, usize)>>,
     /// Whether the answer depends on what somebody asked of the client's Token Binding.
     is_asked: Cell<bool>,
+    /// Whether the response's filters were put together.
+    is_prepared: Cell<bool>,
 }
 
 /// A `request_rec` that lives at least as long as `'r`, used by one thread.
@@ -97,6 +99,14 @@ impl<'r> Request<'r> {
     pub(super) fn is_sub_request(self) -> bool {
         // SAFETY: the request_rec is valid (from_raw).
         !unsafe { (*self.raw).main }.is_null()
+    }
+
+    /// The request that this one is a part of, directly or through others; or itself.
+    pub(super) fn whole(self) -> Self {
+        // SAFETY: the request_rec is valid (from_raw).
+        let main = unsafe { (*self.raw).main };
+        // SAFETY: httpd keeps the request that another one is a part of until both are done.
+        if main.is_null() { self } else { unsafe { Self::from_raw(main) }.whole() }
     }
 
     pub(super) fn headers(self) -> Table<'r> {
@@ -205,6 +215,17 @@ impl<'r> Request<'r> {
         if let Some(origin) = self.origin() {
             origin.note_asked();
         }
+    }
+
+    /// Remembers that the response's filters were put together, of a request that something is known of.
+    pub(super) fn note_prepared(self) {
+        if let Some(state) = self.state() {
+            state.is_prepared.set(true);
+        }
+    }
+
+    pub(super) fn is_prepared(self) -> bool {
+        self.state().is_some_and(|state| state.is_prepared.get())
     }
 
     /// Keeps the Token Bindings with the request.

@@ -1,6 +1,7 @@
 //! Reads the secrets for bound cookies at each start and restart, while httpd still has the rights to.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,37 @@ static LAST_GOOD: Mutex<LastGood> = Mutex::new(LastGood::none());
 /// httpd has started: from now on it reads its configuration to restart.
 pub(super) fn note_start() {
     IS_STARTED.store(true, Ordering::Release);
+}
+
+/// Warns of virtual hosts on one address that take each other's cookies because none of them has a `ServerName`: httpd gives
+/// them one name, and that is their realm.
+pub(super) fn warn_of_shared_realms(main: Server<'_>) {
+    let binds = |server: &Server<'_>| {
+        server
+            .config()
+            .is_some_and(|config| config.cookies.names().is_some() && config.cookies.realm.is_none())
+    };
+    let mut seen: HashMap<_, Server<'_>> = HashMap::new();
+    for server in main.and_following().filter(binds) {
+        let Some(address) = server.address() else { continue };
+        match seen.entry((address, server.name().to_ascii_lowercase())) {
+            Entry::Vacant(entry) => _ = entry.insert(server),
+            Entry::Occupied(first) => {
+                let tag = tags::SHARED_REALM;
+                log(
+                    Sink::Server(server),
+                    Level::Warning,
+                    format_args!(
+                        "{tag}: the virtual hosts of {} and {} take each other's bound cookies, for both are {}: give each a \
+                         ServerName or a TokenBindingCookieRealm of its own",
+                        first.get().place(),
+                        server.place(),
+                        server.name().escape_ascii()
+                    ),
+                );
+            }
+        }
+    }
 }
 
 /// The keys of a list of secrets, which several virtual hosts may have.

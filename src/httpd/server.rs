@@ -51,6 +51,27 @@ impl<'s> Server<'s> {
         own
     }
 
+    /// Where it was written: file and line.
+    pub(super) fn place(self) -> String {
+        // SAFETY: the server_rec is valid (from_raw).
+        let (file, line) = unsafe { ((*self.raw).defn_name, (*self.raw).defn_line_number) };
+        if file.is_null() {
+            return "the main server".to_owned();
+        }
+        // SAFETY: a C string that lives as long as the configuration.
+        format!("{}:{line}", unsafe { CStr::from_ptr(file) }.to_string_lossy())
+    }
+
+    /// The address and port that it was written for.
+    pub(super) fn address(self) -> Option<(&'s [u8], u16)> {
+        // SAFETY: the server_rec is valid (from_raw).
+        let address = unsafe { (*self.raw).addrs };
+        // SAFETY: httpd's own list of the addresses of a virtual host; the main server has none.
+        let address = unsafe { address.as_ref() }?;
+        // SAFETY: a C string that lives as long as the configuration.
+        Some((unsafe { CStr::from_ptr(address.virthost) }.to_bytes(), address.host_port))
+    }
+
     /// Its `ServerName`, without a port, or what httpd takes for it.
     pub(super) fn name(self) -> &'s [u8] {
         // SAFETY: the server_rec is valid (from_raw).

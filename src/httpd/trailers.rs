@@ -57,12 +57,13 @@ unsafe extern "C" fn trailers(
     let request = unsafe { Request::from_raw(raw) };
     guard(Site::TrailerFilter, Sink::Request(request), ffi::APR_EGENERAL_ as c_int, || {
         let headers = request.headers();
+        // While httpd reads the lines of the trailers, they are in the headers' place, and come through this filter, too.
+        let is_nested = request.trailers() == Some(headers);
         // SAFETY: httpd's own ap_filter_t, as above.
         let next = unsafe { (*filter).next };
         // SAFETY: the filter below is valid as long as this one; the other arguments are httpd's, passed on.
         let status = unsafe { ffi::ap_get_brigade(next, brigade, mode, block, bytes) };
-        // httpd reads the trailers' own lines through this filter, too.
-        if mode == ffi::AP_MODE_GETLINE {
+        if is_nested {
             return status;
         }
         let Some(trailers) = request.trailers().filter(|trailers| !trailers.is_empty()) else {

@@ -4,7 +4,7 @@ use openssl::hash::MessageDigest;
 use openssl::ssl::SslVersion;
 use tokbind::http1::Http1;
 use tokbind::http2::Http2;
-use tokbind::tls::ConnectOptions;
+use tokbind::tls::{ConnectOptions, Connector};
 use tokbind::{Request, Response, binding};
 
 use crate::support::client::{connect, options, unbound};
@@ -136,6 +136,29 @@ async fn a_backend_gets_it_under_a_name_that_it_takes() {
     let forged = get("/env.cgi").header("TB-SSL-Client-Cert-Fingerprint", "forged");
     let page = fetch(&server, &unbound(), forged).await.text();
     assert_eq!(shown(&page, "HTTP_TB_SSL_CLIENT_CERT_FINGERPRINT"), None, "{page}");
+}
+
+/// mod_ssl forgets in a resumed session that it took a certificate without verifying it, once its access check has run.
+#[tokio::test]
+async fn a_certificate_that_did_not_verify_does_not_in_a_resumed_session() {
+    let files = vec![("other.pem", pki::other_user().certificate.to_pem().unwrap())];
+    let directives = format!("SSLCACertificateFile @DIR@/other.pem\nSSLVerifyClient optional_no_ca\n{SEEN}");
+    let server = Setup { files, ..Setup::with(&directives) }.start();
+    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        let options = with_certificate(unbound().tls_version(version));
+        let connector = Connector::new(&options).unwrap();
+        let mut http = Http1::new(connector.connect(server.address(), HOST).await.unwrap());
+        assert_eq!(seen(&http.request(&get("/env.cgi")).await.unwrap()), [None, None]);
+        let session = http.get_ref().session();
+        let again = connector.resume(server.address(), HOST, &session).await.unwrap();
+        let was_resumed = again.session_reused();
+        let mut http = Http1::new(again);
+        for _ in 0..2 {
+            let page = http.request(&get("/env.cgi")).await.unwrap();
+            assert_eq!((page.status, seen(&page)), (200, [None, None]), "{version:?}");
+        }
+        assert!(was_resumed || version == SslVersion::TLS1_3, "the case is tried");
+    }
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ pub(super) enum Site {
     ResponseFilter,
     SealCookies,
     StatusPage,
+    TellCaches,
     TrailerFilter,
 }
 

@@ -212,3 +212,85 @@ async fn pages_that_ask_for_nothing_are_kept_as_ever() {
         }
     }
 }
+
+/// `SetOutputFilter CACHE` has mod_cache keep an answer as whoever made it has left it, before all other filters.
+#[tokio::test]
+async fn an_early_cache_keeps_nothing_of_a_bound_client() {
+    let server = server(
+        "CacheQuickHandler Off\n<Location /cached>\n  SetOutputFilter CACHE\n</Location>\n\
+         AddType text/html .shtml\nAlias /included @DIR@/htdocs\nAddOutputFilter INCLUDES .shtml\n\
+         <Directory @DIR@/htdocs>\n  Options +Includes\n</Directory>\n\
+         Alias /asked @DIR@/htdocs\nCacheEnable disk /asked\n<Location /asked>\n  SetOutputFilter CACHE\n\
+         SetHandler cgi-script\n  Require expr \"TOKEN_BINDING('provided') != 'zz'\"\n</Location>",
+    );
+    for protocol in PROTOCOLS {
+        let owner = Visitor::new();
+        let cookie = cookie_of(&server, &owner).await;
+        let part = format!("/cached/shows.cgi?part-{protocol:?}");
+        let name = format!("early-{protocol:?}.shtml");
+        server.document(&name, &format!("<!--#include virtual=\"{part}\" -->\n"));
+        for path in [
+            format!("/cached/shows.cgi?{protocol:?}"),
+            format!("/cached/sets.cgi?{protocol:?}"),
+            format!("/asked/shows.cgi?{protocol:?}"),
+            format!("/included/{name}"),
+        ] {
+            let page = fetch(&server, protocol, Some(&owner), &path, &cookie).await;
+            assert_eq!(shown(&page.text(), "HTTP_COOKIE"), Some("sid=alice"), "{path}: {}", page.text());
+            let page = fetch(&server, protocol, None, &path, "").await;
+            assert!(!page.text().contains("alice"), "{path}: {}", page.text());
+        }
+        let page = fetch(&server, protocol, None, &part, "").await;
+        assert!(!page.text().contains("alice"), "{part}: {}", page.text());
+    }
+}
+
+/// Some ask for the Token Binding when the answer is being made, or is already on its way.
+#[tokio::test]
+async fn whoever_asks_late_is_heard() {
+    let mut setup = setup(
+        "TokenBindingCookie none\nCacheEnable disk /\nCacheRoot @DIR@/cache\nCacheHeader on\nCacheIgnoreNoLastMod On\n\
+         CacheDefaultExpire 600\nHeader set Cache-Control max-age=600\n\
+         <Location /id.html>\n  Header set X-Id \"expr=%{TOKEN_BINDING:provided}\"\n</Location>\n\
+         FilterDeclare F\nFilterProvider F SUBSTITUTE \"TOKEN_BINDING('provided') != ''\"\n\
+         <Location /text.html>\n  FilterChain F\n  Substitute s/stranger/owner/n\n</Location>\n\
+         <Directory @DIR@/htdocs/list>\n  Options +Indexes\n  <Files hush*>\n    Require token-binding\n  </Files>\n</Directory>\n\
+         <Location /lua>\n  SetHandler lua-script\n</Location>\nAlias /lua @DIR@/ask.lua",
+    );
+    setup.modules.extend(["cache", "cache_disk", "filter", "substitute", "autoindex", "lua"]);
+    setup.files.push((
+        "ask.lua",
+        b"function handle(r)\n  r.content_type = 'text/plain'\n\
+          r:puts('id=' .. (r:expr(\"TOKEN_BINDING('provided') != ''\") and 'owner' or 'nobody'))\n  return apache2.OK\nend\n"
+            .to_vec(),
+    ));
+    let mut server = setup.start();
+    server.announce("AH01630: client denied");
+    let cache = server.dir().join("cache");
+    std::fs::create_dir(&cache).unwrap();
+    std::fs::set_permissions(cache, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    for (name, text) in
+        [("id.html", "id"), ("text.html", "stranger"), ("list/hush.html", "h"), ("list/open.html", "o")]
+    {
+        server.document(name, text);
+    }
+    for protocol in PROTOCOLS {
+        for page in ["/id.html", "/text.html", "/list/", "/lua"] {
+            let path = format!("{page}?{protocol:?}");
+            let owner = fetch(&server, protocol, Some(&Visitor::new()), &path, "").await;
+            assert_eq!(owner.status, 200, "{path}: {}", owner.text());
+            assert_eq!(
+                owner.header("Cache-Control"),
+                Some("max-age=600, private"),
+                "{path}: {:?}",
+                owner.headers
+            );
+            let stranger = fetch(&server, protocol, None, &path, "").await;
+            assert!(!is_hit(&stranger), "{path}: {:?}", stranger.headers);
+            assert!(
+                stranger.header("X-Id").is_none_or(str::is_empty) && !stranger.text().contains("hush"),
+                "{path}"
+            );
+        }
+    }
+}

@@ -257,8 +257,15 @@ async fn a_value_without_a_name_is_not_logged() {
     let server = server("TokenBindingCookie all").await;
     for protocol in PROTOCOLS {
         let mut session = Session::open(&server, protocol, None).await;
-        for cookie in ["hushhush", "=hushhush", "=hushhush=x", "hushhush==", "a=1, hushhush", "hushhush, a=1"]
-        {
+        for cookie in [
+            "hushhush",
+            "=hushhush",
+            "=hushhush=x",
+            "hushhush==",
+            "a=1, hushhush",
+            "hushhush, a=1",
+            "sid=x,hushhush=x",
+        ] {
             assert_eq!(seen(&session.get("/env.cgi", cookie).await), None, "{cookie}");
         }
         for line in ["hushhush", "=hushhush"] {
@@ -269,4 +276,50 @@ async fn a_value_without_a_name_is_not_logged() {
     for tag in ["TB301", "TB302"] {
         assert!(server.line(tag).contains("(no name)"), "{}", server.line(tag));
     }
+}
+
+/// A bound cookie inside the value of another: an application that can be made to set any value would have it sealed.
+#[tokio::test]
+async fn a_bound_cookie_in_the_value_of_another_is_not_sealed() {
+    for (names, hidden) in [("sid lang", "sid=stolen"), ("all", "anything=stolen")] {
+        let server = server(&format!("TokenBindingCookie {names}")).await;
+        server.script(
+            "value.cgi",
+            &format!(
+                "#!/bin/sh\nprintf 'Set-Cookie: lang=x,{hidden}\\nSet-Cookie: lang=\"x {hidden}\"\\n'\n\
+                 printf 'Set-Cookie: lang=x;y\\nSet-Cookie: lang=\"c2VjcmV0==\"\\n\\n'\n"
+            ),
+        );
+        for protocol in PROTOCOLS {
+            for thief in [Some(&Visitor::new()), None] {
+                let mut session = Session::open(&server, protocol, thief).await;
+                let lines = set_cookies(&session.get("/value.cgi", "").await);
+                assert_eq!(lines.len(), 2, "{names}: {lines:?}");
+                let cookies =
+                    lines.iter().map(|line| line.split(';').next().unwrap()).collect::<Vec<_>>().join("; ");
+                let page = session.get("/env.cgi", &cookies).await;
+                assert_eq!(seen(&page).as_deref(), Some("lang=x; lang=\"c2VjcmV0==\""), "{names}");
+            }
+        }
+        assert!(
+            server.line("TB302").contains("lang withheld: another bound cookie is hidden"),
+            "{}",
+            server.line("TB302")
+        );
+    }
+}
+
+/// What was sealed while other names were bound is looked at again.
+#[tokio::test]
+async fn a_bound_cookie_in_a_sealed_value_does_not_get_in() {
+    let before = server("TokenBindingCookie lang").await;
+    let after = server("TokenBindingCookie lang sid").await;
+    let visitor = Visitor::new();
+    let cookie = sealed(&before, &visitor, "lang=x,sid=stolen").await;
+    for protocol in PROTOCOLS {
+        let mut session = Session::open(&after, protocol, Some(&visitor)).await;
+        let page = session.get("/env.cgi", &format!("a=1; {cookie}")).await;
+        assert_eq!(seen(&page).as_deref(), Some("a=1"));
+    }
+    assert!(after.line("TB301").contains("lang: hidden inside another cookie"), "{}", after.line("TB301"));
 }

@@ -124,3 +124,33 @@ fn what_is_no_realm_fails_the_syntax_check() {
         assert!(!output.status.success() && message.contains(quoted), "{words}: {message}");
     }
 }
+
+/// Without a ServerName httpd gives virtual hosts one name, which is their realm: that is said.
+#[test]
+fn virtual_hosts_without_a_name_are_warned_of() {
+    let host = |directives: &str| {
+        format!(
+            "<VirtualHost 127.0.0.1:@PORT@>\nSSLEngine On\nSSLCertificateFile @DIR@/server.pem\n{directives}\n</VirtualHost>\n"
+        )
+    };
+    for (directives, warns) in [
+        (["ServerAlias a.test", "ServerAlias b.test"], true),
+        (["ServerName a.test", "ServerName b.test"], false),
+        (["ServerAlias a.test", "ServerAlias b.test\nTokenBindingCookieRealm b"], false),
+        (["ServerAlias a.test", "ServerAlias b.test\nTokenBindingCookie none"], false),
+    ] {
+        let hosts: String = directives.iter().map(|directives| host(directives)).collect();
+        let server = Setup {
+            global: format!("TokenBindingCookie sid\nTokenBindingCookieSecret file:secret\n{hosts}"),
+            virtual_hosts: vec![],
+            secrets: vec![("secret", SECRET.into())],
+            ..Setup::default()
+        }
+        .start();
+        let lines = server.lines("TB007");
+        assert_eq!(lines.len(), usize::from(warns), "{directives:?}: {lines:?}");
+        assert!(
+            lines.iter().all(|line| line.contains("TokenBindingCookieRealm") && line.contains("httpd.conf:"))
+        );
+    }
+}

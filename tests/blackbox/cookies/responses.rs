@@ -195,8 +195,10 @@ async fn a_proxied_backend_is_none_the_wiser() {
 /// The filter itself fails: the response is not sent, and no cookie leaves unsealed.
 #[tokio::test]
 async fn a_fault_while_sealing_sends_nothing() {
-    for site in ["SealCookies", "ResponseFilter"] {
+    for site in ["SealCookies", "ResponseFilter", "TellCaches"] {
         let mut setup = setup("TokenBindingCookie sid");
+        // Only with it caches are told anything early.
+        setup.modules.push("cache");
         setup.module = Some(prepared::faulty_module());
         setup.environment = vec![("TOKEN_BINDING_PANIC_AT", site.into())];
         let mut server: Httpd = setup.start();
