@@ -54,7 +54,8 @@ impl<'s> Server<'s> {
     /// Where it was written: file and line.
     pub(super) fn place(self) -> String {
         // SAFETY: the server_rec is valid (from_raw).
-        let (file, line) = unsafe { ((*self.raw).defn_name, (*self.raw).defn_line_number) };
+        let server = unsafe { &*self.raw };
+        let (file, line) = (server.defn_name, server.defn_line_number);
         if file.is_null() {
             return "the main server".to_owned();
         }

@@ -100,15 +100,20 @@ impl<'t> Table<'t> {
     fn rename(self, place: usize, name: &CStr, new_name: &'t CStr, value: &'t CStr) -> bool {
         // SAFETY: apr_table_elts is a cast: an apr_table_t begins with its array header, which is alive (from_raw).
         let array = unsafe { &*self.raw.cast::<ffi::apr_array_header_t>() };
-        if usize::try_from(array.nelts).is_ok_and(|count| place < count) {
-            // SAFETY: the array holds `nelts` initialised entries, and `place` is one of them.
-            let entry = unsafe { &mut *array.elts.cast::<ffi::apr_table_entry_t>().add(place) };
-            if entry.key.cast_const() == name.as_ptr() {
-                (entry.key, entry.val) = (new_name.as_ptr().cast_mut(), value.as_ptr().cast_mut());
-                return true;
-            }
+        let count = usize::try_from(array.nelts).unwrap_or(0);
+        if place >= count {
+            return false;
         }
-        false
+        // SAFETY: the array holds `nelts` initialised entries, at least one, and no iterator over it is in use.
+        let entries: &mut [ffi::apr_table_entry_t] =
+            unsafe { std::slice::from_raw_parts_mut(array.elts.cast(), count) };
+        match entries.get_mut(place).filter(|entry| entry.key.cast_const() == name.as_ptr()) {
+            Some(entry) => {
+                (entry.key, entry.val) = (new_name.as_ptr().cast_mut(), value.as_ptr().cast_mut());
+                true
+            }
+            None => false,
+        }
     }
 
     /// Removes the entries whose names don't stay. One by one that would take, of a client that sends thousands, the square
