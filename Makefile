@@ -49,14 +49,13 @@ test: setup-test lint unit blackbox fuzz-briefly demo
 
 lint: setup-build
 	$(CARGO) fmt --all --check
-	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --package token-binding --package tokbind --lib --all-features --no-deps --locked --quiet
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
-	    $(CARGO) doc --package mod_token_binding --no-deps --document-private-items --locked --quiet
+	    $(CARGO) doc --package mod_token_binding --package token-binding-server --no-deps --document-private-items --locked --quiet
 
 unit: setup-build
-	$(CARGO) test --package mod_token_binding --lib --locked
+	$(CARGO) test --package token-binding-server --package fuzz --locked
 	$(CARGO) test --package token-binding --package tokbind --all-features --locked
 
 blackbox: setup-test build

@@ -9,7 +9,7 @@ use super::guard::{INTERNAL_ERROR, Site, guard};
 use super::log::Sink;
 use super::pool::Pool;
 use super::request::Request;
-use crate::questions::Requirement;
+use token_binding_server::questions::Requirement;
 
 static PROVIDER: ffi::authz_provider =
     ffi::authz_provider { check_authorization: Some(check), parse_require_line: Some(parse) };

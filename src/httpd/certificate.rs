@@ -11,7 +11,7 @@ use super::connection::Connection;
 use super::log::{Sink, log};
 use super::receive;
 use super::request::Request;
-use crate::outcome::{Fault, Level, Refusal, Response, tags};
+use token_binding_server::outcome::{Fault, Level, Refusal, Response, tags};
 
 /// A certificate that a client has shown.
 pub(super) struct Certificate {

@@ -15,9 +15,9 @@ use super::pool::Pool;
 use super::slot;
 use super::status::count;
 use super::tls;
-use crate::channel::{Channel, Handshake};
-use crate::counters::Count;
-use crate::outcome::Fault;
+use token_binding_server::channel::{Channel, Handshake};
+use token_binding_server::counters::Count;
+use token_binding_server::outcome::Fault;
 
 /// A `conn_rec` that lives at least as long as `'c`.
 #[derive(Clone, Copy)]

@@ -14,11 +14,13 @@ use super::log::{Sink, log};
 use super::request::Request;
 use super::status::{count, is_first_of_name};
 use super::table::Table;
-use crate::cookies::incoming::{self, Cause, Incoming, RefusedCookie};
-use crate::cookies::outgoing::{self, BoundName, Outgoing, Personal, Size, Withheld, needs_private};
-use crate::cookies::settings::{Binder, Client};
-use crate::counters::Count;
-use crate::outcome::{Level, Response, tags};
+use token_binding_server::cookies::incoming::{self, Cause, Incoming, RefusedCookie};
+use token_binding_server::cookies::outgoing::{
+    self, BoundName, Outgoing, Personal, Size, Withheld, needs_private,
+};
+use token_binding_server::cookies::settings::{Binder, Client};
+use token_binding_server::counters::Count;
+use token_binding_server::outcome::{Level, Response, tags};
 
 const COOKIE: &CStr = c"Cookie";
 /// RFC 2965's, too. httpd's own `ap_cookie_read` takes cookies from it (mod_session_cookie, mod_auth_form, mod_lua).

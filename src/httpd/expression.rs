@@ -9,7 +9,7 @@ use super::guard::{INTERNAL_ERROR, Site, guard, guard_response};
 use super::log::Sink;
 use super::pool::Pool;
 use super::request::Request;
-use crate::questions::Question;
+use token_binding_server::questions::Question;
 
 const NAME: &[u8] = b"token_binding";
 const NOTHING: &CStr = c"";

@@ -22,8 +22,8 @@ use super::server::Server;
 use super::status;
 use super::tls;
 use super::trailers;
-use crate::config::ServerConfig;
-use crate::outcome::{Level, Response, tags};
+use token_binding_server::config::ServerConfig;
+use token_binding_server::outcome::{Level, Response, tags};
 
 /// A list of modules, as httpd's hook functions take it.
 struct Modules<const N: usize>([*const c_char; N]);

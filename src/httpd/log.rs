@@ -7,7 +7,7 @@ use super::connection::Connection;
 use super::ffi;
 use super::request::Request;
 use super::server::Server;
-use crate::outcome::Level;
+use token_binding_server::outcome::Level;
 
 /// What a line is about: httpd adds the client's address and the request's id from it.
 #[derive(Clone, Copy)]

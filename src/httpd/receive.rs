@@ -6,13 +6,14 @@ use super::log::{Sink, log};
 use super::request::Request;
 use super::status::count;
 use super::trailers;
-use crate::bindings::{Texted, TokenBindings};
-use crate::config::ServerConfig;
-use crate::counters::Count;
-use crate::headers::{Taken, connection_names_reserved};
-use crate::outcome::{Level, Refusal, Response, tags};
-use crate::policy::{Judgement, Standing, judge};
-use crate::variable::{Facts, Variable};
+use token_binding_server::bindings::TokenBindings;
+use token_binding_server::config::ServerConfig;
+use token_binding_server::counters::Count;
+use token_binding_server::headers::{Taken, connection_names_reserved};
+use token_binding_server::outcome::{Level, Refusal, Response, tags};
+use token_binding_server::policy::{Judgement, Standing, judge};
+use token_binding_server::texts::Texted;
+use token_binding_server::variable::{Facts, Variable};
 
 /// Clears the request's headers, judges it, and passes on what was verified. `ServeUnbound` stands for "serve".
 pub(super) fn receive(request: Request<'_>) -> Response {

@@ -9,8 +9,8 @@ use super::hooks;
 use super::log::Sink;
 use super::pool::Pool;
 use super::server::Server;
-use crate::config::{DirectoryConfig, ServerConfig};
-use crate::directives::{DIRECTIVES, Directive, Place, Section};
+use token_binding_server::config::{DirectoryConfig, ServerConfig};
+use token_binding_server::directives::{DIRECTIVES, Directive, Place, Section};
 
 /// What `LoadModule token_binding_module` looks for. httpd writes to it (index, handle, next), at start-up and from one
 /// thread; we only take its address.

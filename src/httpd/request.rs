@@ -13,9 +13,9 @@ use super::pool::Pool;
 use super::server::Server;
 use super::slot;
 use super::table::{MessageEntry, Table};
-use crate::bindings::TokenBindings;
-use crate::config::{DirectoryConfig, ServerConfig};
-use crate::variable::{Facts, PassVar, Value, Variable};
+use token_binding_server::bindings::TokenBindings;
+use token_binding_server::config::{DirectoryConfig, ServerConfig};
+use token_binding_server::variable::{Facts, PassVar, Value, Variable};
 
 /// mod_http2's name for the variable that says whether a stream was pushed.
 const PUSHED: &CStr = c"H2_PUSHED";

@@ -7,7 +7,7 @@ use super::ffi;
 use super::filter::{Filter, look_once};
 use super::guard::Site;
 use super::request::Request;
-use crate::policy::asks_for_referred;
+use token_binding_server::policy::asks_for_referred;
 
 /// Behind all that makes or changes headers (mod_headers and mod_cache are at AP_FTYPE_CONTENT_SET), and before httpd, or
 /// mod_http2, writes them (AP_FTYPE_PROTOCOL).

@@ -10,10 +10,11 @@ use super::ffi;
 use super::log::{Sink, log};
 use super::pool::Pool;
 use super::server::Server;
-use crate::cookies::keyring::{Keyring, Keys};
-use crate::cookies::realm::Realm;
-use crate::cookies::secret::{self, LastGood, Reading, SecretSource};
-use crate::outcome::{Level, tags};
+use token_binding_server::cookies::keyring::{Keyring, Keys};
+use token_binding_server::cookies::load::{LastGood, Reading};
+use token_binding_server::cookies::realm::Realm;
+use token_binding_server::cookies::secret::{self, SecretSource};
+use token_binding_server::outcome::{Level, tags};
 
 /// The process and this outlive restarts: httpd loads the module anew, but it stays mapped (-z nodelete).
 static IS_STARTED: AtomicBool = AtomicBool::new(false);

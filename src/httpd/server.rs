@@ -7,7 +7,7 @@ use std::ptr;
 use super::ffi;
 use super::pool::Pool;
 use super::slot;
-use crate::config::ServerConfig;
+use token_binding_server::config::ServerConfig;
 
 /// A `server_rec` (server or virtual host) that lives at least as long as `'s`.
 #[derive(Clone, Copy)]

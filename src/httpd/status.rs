@@ -10,7 +10,7 @@ use super::hooks::add_optional_hook;
 use super::log::Sink;
 use super::request::Request;
 use super::server::Server;
-use crate::counters::{Count, Shared};
+use token_binding_server::counters::{Count, Shared};
 
 /// In memory that the parent process shares with its children, for as long as it lives: graceful restarts included.
 static SHARED: AtomicPtr<Shared> = AtomicPtr::new(ptr::null_mut());

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use super::ffi;
 use super::pool::Pool;
-use crate::headers::{Field, Taken, may_be_reserved, reserved};
+use token_binding_server::headers::{Field, Taken, may_be_reserved, reserved};
 
 /// A table that lives at least as long as `'t`, and so do the strings in it. Two are equal if they are the same.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -23,8 +23,8 @@ use super::ffi;
 use super::guard::{Site, guard};
 use super::log::{Sink, log};
 use super::server::Server;
-use crate::config::ServerConfig;
-use crate::outcome::{Fault, Level, tags};
+use token_binding_server::config::ServerConfig;
+use token_binding_server::outcome::{Fault, Level, tags};
 
 const EXTENSION_CONTEXT: c_uint = openssl::SSL_EXT_CLIENT_HELLO
     | openssl::SSL_EXT_TLS1_2_SERVER_HELLO

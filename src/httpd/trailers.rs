@@ -14,7 +14,7 @@ use super::filter::Filter;
 use super::guard::{Site, guard};
 use super::log::Sink;
 use super::request::Request;
-use crate::headers::is_forbidden_in_trailers;
+use token_binding_server::headers::is_forbidden_in_trailers;
 
 const FILTER_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_PROTOCOL;
 

@@ -69,7 +69,8 @@ fn two_variables_under_one_name_fail_the_syntax_check() {
 #[test]
 fn the_reference_configuration_names_every_directive_and_loads() {
     let text = std::fs::read_to_string(setup::root().join("apache/token_binding.conf")).unwrap();
-    let table = std::fs::read_to_string(setup::root().join("src/directives.rs")).unwrap();
+    let table =
+        std::fs::read_to_string(setup::root().join("crates/token-binding-server/src/directives.rs")).unwrap();
     let names: Vec<&str> =
         table.lines().filter_map(|line| line.trim().strip_prefix("name: c\"")?.split('"').next()).collect();
     let rows = table.lines().filter(|line| line.trim().starts_with("place: Place::")).count();

@@ -43,9 +43,6 @@ mod ekm;
 mod enums;
 mod error;
 pub mod forwarded;
-#[cfg(any(test, fuzzing))]
-#[doc(hidden)]
-pub mod fuzzing;
 pub mod header;
 pub mod key;
 #[cfg(feature = "openssl")]

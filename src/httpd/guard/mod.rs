@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::filter;
 use super::log::{Sink, log};
 use super::request::Request;
-use crate::outcome::{Level, tags};
+use token_binding_server::outcome::{Level, tags};
 
 /// Where C enters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
