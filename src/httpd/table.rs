@@ -151,7 +151,12 @@ impl<'t> Table<'t> {
         self.raw
     }
 
-    /// Is there nothing in it?
+    /// Whether there is an entry whose name begins with this letter, in lower case here and in any case there.
+    pub(super) fn has_initial(self, letter: u8) -> bool {
+        self.entries().any(|entry| entry.initial() | 0x20 == letter)
+    }
+
+    /// Whether there is nothing in it.
     pub(super) fn is_empty(self) -> bool {
         self.entries().next().is_none()
     }
