@@ -59,7 +59,26 @@ pub(super) struct CookieState {
     /// Did it come with a bound cookie whose seal holds?
     had_cookie: bool,
     /// The `Set-Cookie` lines that were sealed for it: an error page takes them over, and they must not be sealed again.
-    sealed: RefCell<Vec<Vec<u8>>>,
+    sealed: RefCell<Lines>,
+}
+
+/// Header lines. Most responses have one, which is kept without another allocation.
+#[derive(Debug, Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    fn add(&mut self, line: Vec<u8>) {
+        if self.0.is_empty() {
+            self.0 = line;
+        } else {
+            self.0.push(b'\n');
+            self.0.extend(line);
+        }
+    }
+
+    fn has(&self, line: &[u8]) -> bool {
+        !line.is_empty() && (self.0 == line || self.0.split(|byte| *byte == b'\n').any(|one| one == line))
+    }
 }
 
 /// What is known of the client; which key it has proved, the request's Token Bindings say.
@@ -279,7 +298,7 @@ fn seal_all(request: Request<'_>) -> bool {
     let mut personal = state.filter(|state| state.had_cookie).map(|_| Personal::HadCookie);
     let mut faults = false;
     each_set_cookie(request, |line| {
-        if state.is_some_and(|state| state.sealed.borrow().iter().any(|sealed| sealed == line)) {
+        if state.is_some_and(|state| state.sealed.borrow().has(line)) {
             return Outgoing::AsItIs;
         }
         if from_cache && let Some(bound) = outgoing::bound_name(binder, line) {
@@ -315,7 +334,7 @@ pub(super) fn check_all(request: Request<'_>) {
     let state = request.cookies();
     each_set_cookie(request, |line| {
         // Bound cookies that were sealed for this request are most of what comes here.
-        if state.is_some_and(|state| state.sealed.borrow().iter().any(|sealed| sealed == line)) {
+        if state.is_some_and(|state| state.sealed.borrow().has(line)) {
             return Outgoing::AsItIs;
         }
         match outgoing::bound_name(binder, line) {
@@ -379,7 +398,7 @@ fn put<'r>(request: Request<'r>, table: Table<'r>, header: &'static CStr, line: 
             warn_of(request, line.split(|byte| *byte == b'=').next(), size);
             table.add(header, request.pool().copy_bytes(&line));
             if let Some(state) = request.cookies() {
-                state.sealed.borrow_mut().push(line);
+                state.sealed.borrow_mut().add(line);
             }
         }
         Outgoing::Withheld { name, cause } => {
