@@ -7,3 +7,5 @@
 
 #[allow(unsafe_code)]
 mod httpd;
+#[allow(unsafe_code)]
+mod module;

@@ -3,12 +3,12 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
-use super::cookies;
-use super::ffi;
-use super::guard::{INTERNAL_ERROR, Site, guard};
-use super::log::Sink;
-use super::pool::Pool;
-use super::request::Request;
+use crate::httpd::ffi;
+use crate::httpd::guard::{INTERNAL_ERROR, Site, guard};
+use crate::httpd::log::Sink;
+use crate::httpd::pool::Pool;
+use crate::httpd::request::Request;
+use crate::module::cookies;
 use token_binding_server::questions::Requirement;
 
 static PROVIDER: ffi::authz_provider =
@@ -19,7 +19,7 @@ static REFERRED: Requirement = Requirement::Referred;
 static NOT: Requirement = Requirement::Not;
 
 /// Registers the provider with httpd, once per start.
-pub(super) fn register(pool: *mut ffi::apr_pool_t) {
+pub(crate) fn register(pool: *mut ffi::apr_pool_t) {
     // SAFETY: httpd's pool for this configuration; names and provider are static. mod_authz_core finds it by group and
     // name, and nobody else does.
     unsafe {

@@ -9,25 +9,25 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use openssl_sys::SSL;
 
-use super::certificate::Certificate;
-use super::ffi;
-use super::pool::Pool;
-use super::slot;
-use super::status::count;
-use super::tls;
+use crate::httpd::ffi;
+use crate::httpd::pool::Pool;
+use crate::httpd::slot;
+use crate::httpd::ssl;
+use crate::module::certificate::Certificate;
+use crate::module::status::count;
 use token_binding_server::channel::{Channel, Handshake};
 use token_binding_server::counters::Count;
 use token_binding_server::outcome::Fault;
 
 /// A `conn_rec` that lives at least as long as `'c`.
 #[derive(Clone, Copy)]
-pub(super) struct Connection<'c> {
+pub(crate) struct Connection<'c> {
     raw: *mut ffi::conn_rec,
     lifetime: PhantomData<&'c ()>,
 }
 
 /// What is kept with a TLS connection to a client.
-pub(super) struct ConnectionState {
+pub(crate) struct ConnectionState {
     /// mod_ssl's. Used on the connection's own thread only, and only while mod_ssl says that it is there.
     ssl: *mut SSL,
     /// Written by the connection's own thread (handshakes), read by HTTP/2's workers.
@@ -43,12 +43,12 @@ pub(super) struct ConnectionState {
 }
 
 impl ConnectionState {
-    pub(super) fn handshake(&self) -> Result<MutexGuard<'_, Handshake>, Fault> {
+    pub(crate) fn handshake(&self) -> Result<MutexGuard<'_, Handshake>, Fault> {
         self.handshake.lock().map_err(|_| Fault::Poisoned)
     }
 
     /// Remembers whether what the client offered was agreed on.
-    pub(super) fn note_offer(&self, is_agreed: bool) {
+    pub(crate) fn note_offer(&self, is_agreed: bool) {
         if is_agreed {
             self.is_agreed.store(true, Ordering::Release);
         } else {
@@ -64,23 +64,23 @@ impl ConnectionState {
 impl<'c> Connection<'c> {
     /// # Safety
     /// `raw` must be a `conn_rec` that is valid during `'c`.
-    pub(super) unsafe fn from_raw(raw: *mut ffi::conn_rec) -> Self {
+    pub(crate) unsafe fn from_raw(raw: *mut ffi::conn_rec) -> Self {
         Self { raw, lifetime: PhantomData }
     }
 
-    pub(super) fn as_ptr(self) -> *mut ffi::conn_rec {
+    pub(crate) fn as_ptr(self) -> *mut ffi::conn_rec {
         self.raw
     }
 
     /// For an HTTP/2 stream's secondary connection, the real one. It belongs to another thread.
-    pub(super) fn master(self) -> Option<Self> {
+    pub(crate) fn master(self) -> Option<Self> {
         // SAFETY: the conn_rec is valid (from_raw); `master` is set when it is made.
         let master = unsafe { (*self.raw).master };
         // SAFETY: a master outlives its secondary connections: mod_http2 joins them before it ends.
         (!master.is_null()).then(|| unsafe { Self::from_raw(master) })
     }
 
-    pub(super) fn pool(self) -> Pool<'c> {
+    pub(crate) fn pool(self) -> Pool<'c> {
         // SAFETY: the conn_rec is valid (from_raw).
         let pool = unsafe { (*self.raw).pool };
         // SAFETY: the connection's pool lives as long as the connection; callers are on the connection's own thread.
@@ -88,7 +88,7 @@ impl<'c> Connection<'c> {
     }
 
     /// What the module keeps with this very connection.
-    pub(super) fn state(self) -> Option<&'c ConnectionState> {
+    pub(crate) fn state(self) -> Option<&'c ConnectionState> {
         // SAFETY: the conn_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).conn_config };
         // SAFETY: conn_config is the connection's vector.
@@ -98,7 +98,7 @@ impl<'c> Connection<'c> {
     }
 
     /// Makes the state of a connection, whose handshake is about to begin. Only on the connection's own thread.
-    pub(super) fn create_state(self, ssl: *mut SSL) {
+    pub(crate) fn create_state(self, ssl: *mut SSL) {
         let state = self.pool().place(ConnectionState {
             ssl,
             handshake: Mutex::default(),
@@ -115,7 +115,7 @@ impl<'c> Connection<'c> {
 
     /// The Token Binding channel in force on this connection, or, for an HTTP/2 stream, on the connection that carries
     /// it.
-    pub(super) fn channel(self) -> Result<Option<Arc<Channel>>, Fault> {
+    pub(crate) fn channel(self) -> Result<Option<Arc<Channel>>, Fault> {
         let Some(state) = self.master().unwrap_or(self).state() else { return Ok(None) };
         if !state.is_agreed.load(Ordering::Acquire) {
             return Ok(None);
@@ -133,8 +133,8 @@ impl<'c> Connection<'c> {
 
     /// The certificate of the client, on this connection or on the one that carries this HTTP/2 stream: none that did not
     /// verify. mod_ssl asks for one in the handshake, or, but not on HTTP/2, in the middle of a request.
-    pub(super) fn certificate(self) -> Result<Option<Arc<CStr>>, Fault> {
-        if !tls::verifies_clients() {
+    pub(crate) fn certificate(self) -> Result<Option<Arc<CStr>>, Fault> {
+        if !ssl::verifies_clients() {
             return Ok(None);
         }
         let Some(state) = self.master().unwrap_or(self).state() else { return Ok(None) };
@@ -162,14 +162,14 @@ impl<'c> Connection<'c> {
 
     /// Whether post-handshake work is finished. While a channel is open, a renegotiation that ends it is noticed by the next
     /// request; without Token Binding there was nothing to open, and the first request has counted it.
-    pub(super) fn is_settled(self) -> bool {
+    pub(crate) fn is_settled(self) -> bool {
         // Without a state there is no TLS.
         self.state().is_none_or(|state| state.is_settled.get())
     }
 
     /// Does what workers of HTTP/2 can't do, when the handshake is over, on the connection's own thread: opens the channel,
     /// and looks at the client's certificate. A handshake that failed has nothing to open, and that is no fault.
-    pub(super) fn prepare(self) -> Result<(), Fault> {
+    pub(crate) fn prepare(self) -> Result<(), Fault> {
         match self.state().and_then(|state| self.ssl(state)) {
             Some(ssl) if ssl.is_handshake_over() => {
                 let is_open = self.channel()?.is_some();
@@ -184,7 +184,7 @@ impl<'c> Connection<'c> {
     }
 
     /// Counts a TLS connection without Token Binding, once.
-    pub(super) fn count_unbound(self) {
+    pub(crate) fn count_unbound(self) {
         let Some(state) = self.state().filter(|state| !state.is_settled.get()) else { return };
         // SAFETY: the conn_rec is valid (from_raw). mod_ssl gives a connection up whose handshake has failed.
         let is_over = unsafe { (*self.raw).aborted } != 0;
@@ -196,20 +196,20 @@ impl<'c> Connection<'c> {
     }
 
     /// The connection's SSL object, while mod_ssl has one. Only on the connection's own thread.
-    fn ssl(self, state: &ConnectionState) -> Option<tls::Ssl<'c>> {
+    fn ssl(self, state: &ConnectionState) -> Option<ssl::Ssl<'c>> {
         // SAFETY: the conn_rec is valid (from_raw).
         let is_there = unsafe { ffi::tb_ssl_is_https(self.raw) } != 0;
         // SAFETY: mod_ssl has just said that the connection's SSL object is there, and this is the connection's thread.
-        is_there.then(|| unsafe { tls::Ssl::from_raw(state.ssl) })
+        is_there.then(|| unsafe { ssl::Ssl::from_raw(state.ssl) })
     }
 
     /// Is it an HTTP/2 stream?
-    pub(super) fn is_secondary(self) -> bool {
+    pub(crate) fn is_secondary(self) -> bool {
         self.master().is_some()
     }
 
     /// The address of the TCP connection's other end, as text: whatever mod_remoteip makes of it is the request's.
-    pub(super) fn peer(self) -> &'c str {
+    pub(crate) fn peer(self) -> &'c str {
         // SAFETY: the conn_rec is valid (from_raw).
         let address = unsafe { (*self.raw).client_ip };
         if address.is_null() {
@@ -220,7 +220,7 @@ impl<'c> Connection<'c> {
     }
 
     /// Gives the connection, or the HTTP/2 stream, up: nothing more is written to it.
-    pub(super) fn abort(self) {
+    pub(crate) fn abort(self) {
         // SAFETY: the conn_rec is valid (from_raw), and this thread serves it.
         unsafe { (*self.raw).aborted = 1 };
     }

@@ -3,12 +3,12 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
-use super::cookies;
-use super::ffi;
-use super::guard::{INTERNAL_ERROR, Site, guard, guard_response};
-use super::log::Sink;
-use super::pool::Pool;
-use super::request::Request;
+use crate::httpd::ffi;
+use crate::httpd::guard::{INTERNAL_ERROR, Site, guard, guard_response};
+use crate::httpd::log::Sink;
+use crate::httpd::pool::Pool;
+use crate::httpd::request::Request;
+use crate::module::cookies;
 use token_binding_server::questions::Question;
 
 const NAME: &[u8] = b"token_binding";
@@ -17,7 +17,7 @@ const NOTHING: &CStr = c"";
 const WRONG: c_int = 1;
 
 /// Registers the hook with httpd, once per start.
-pub(super) fn register() {
+pub(crate) fn register() {
     // SAFETY: httpd asks for our hooks, at start-up and from one thread; the function stays mapped (-z nodelete).
     unsafe {
         ffi::ap_hook_expr_lookup(Some(lookup), ptr::null(), ptr::null(), ffi::APR_HOOK_MIDDLE as c_int);

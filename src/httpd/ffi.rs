@@ -17,6 +17,6 @@
 include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
 
 /// httpd.h: the hook has done its part.
-pub(super) const OK: std::ffi::c_int = 0;
+pub(crate) const OK: std::ffi::c_int = 0;
 /// httpd.h: the hook has nothing to say; let the others run.
-pub(super) const DECLINED: std::ffi::c_int = -1;
+pub(crate) const DECLINED: std::ffi::c_int = -1;

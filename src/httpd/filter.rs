@@ -4,30 +4,30 @@ use std::ffi::{CStr, c_int};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::ffi;
-use super::guard::{Site, guard};
-use super::log::Sink;
-use super::request::Request;
+use crate::httpd::ffi;
+use crate::httpd::guard::{Site, guard};
+use crate::httpd::log::Sink;
+use crate::httpd::request::Request;
 
 /// A filter that is registered with httpd at each start.
-pub(super) struct Filter {
+pub(crate) struct Filter {
     record: AtomicPtr<ffi::ap_filter_rec_t>,
 }
 
 impl Filter {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { record: AtomicPtr::new(ptr::null_mut()) }
     }
 
     /// Notes what httpd has made of it.
-    pub(super) fn registered(&self, record: *mut ffi::ap_filter_rec_t) {
+    pub(crate) fn registered(&self, record: *mut ffi::ap_filter_rec_t) {
         self.record.store(record, Ordering::Release);
     }
 
     /// Adds an input filter of httpd's protocol type to a request, unless it is there: above all others of this type, so that
     /// whoever reads the request's body reads through it, mod_ssl included, which reads from the topmost filter of this type.
     /// httpd itself adds a filter below those of its type; the others are therefore taken out and added again.
-    pub(super) fn add_above_protocol(&self, request: Request<'_>) {
+    pub(crate) fn add_above_protocol(&self, request: Request<'_>) {
         let record = self.record.load(Ordering::Acquire);
         // SAFETY: the request_rec is valid (Request).
         let mut next = unsafe { (*request.as_ptr()).proto_input_filters };
@@ -59,7 +59,7 @@ impl Filter {
     }
 
     /// Adds an output filter to a request, unless it is there.
-    pub(super) fn add_once(&self, request: Request<'_>) {
+    pub(crate) fn add_once(&self, request: Request<'_>) {
         let record = self.record.load(Ordering::Acquire);
         // SAFETY: the request_rec is valid (Request).
         if is_in(unsafe { (*request.as_ptr()).output_filters }, record) {
@@ -75,7 +75,7 @@ impl Filter {
 static REFUSING: Filter = Filter::new();
 
 /// Registers it with httpd, once per start.
-pub(super) fn register() {
+pub(crate) fn register() {
     // SAFETY: httpd copies the name; the function stays mapped (-z nodelete).
     let record = unsafe {
         ffi::ap_register_output_filter(
@@ -89,7 +89,7 @@ pub(super) fn register() {
 }
 
 /// Has nothing sent in answer to this request.
-pub(super) fn refuse(request: Request<'_>) {
+pub(crate) fn refuse(request: Request<'_>) {
     REFUSING.add_once(request);
 }
 
@@ -105,24 +105,24 @@ unsafe extern "C" fn refuse_all(
 }
 
 /// Another module's output filter.
-pub(super) struct Foreign {
+pub(crate) struct Foreign {
     name: &'static CStr,
     record: AtomicPtr<ffi::ap_filter_rec_t>,
 }
 
 impl Foreign {
-    pub(super) const fn new(name: &'static CStr) -> Self {
+    pub(crate) const fn new(name: &'static CStr) -> Self {
         Self { name, record: AtomicPtr::new(ptr::null_mut()) }
     }
 
     /// Looks it up, once per start, when all modules have registered theirs.
-    pub(super) fn find(&self) {
+    pub(crate) fn find(&self) {
         // SAFETY: the name is a C string; httpd answers with the filter's record, or NULL.
         self.record.store(unsafe { ffi::ap_get_output_filter_handle(self.name.as_ptr()) }, Ordering::Release);
     }
 
     /// Whether it is among a request's.
-    pub(super) fn is_in(&self, request: Request<'_>) -> bool {
+    pub(crate) fn is_in(&self, request: Request<'_>) -> bool {
         let record = self.record.load(Ordering::Acquire);
         // SAFETY: the request_rec is valid (Request).
         !record.is_null() && is_in(unsafe { (*request.as_ptr()).output_filters }, record)
@@ -146,7 +146,7 @@ fn is_in(mut filter: *mut ffi::ap_filter_t, record: *mut ffi::ap_filter_rec_t) -
 ///
 /// # Safety
 /// `filter` and `brigade` must be what httpd calls an output filter with.
-pub(super) unsafe fn look_once(
+pub(crate) unsafe fn look_once(
     filter: *mut ffi::ap_filter_t,
     brigade: *mut ffi::apr_bucket_brigade,
     site: Site,

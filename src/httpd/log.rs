@@ -3,15 +3,15 @@
 use std::ffi::{CString, c_int};
 use std::fmt;
 
-use super::connection::Connection;
-use super::ffi;
-use super::request::Request;
-use super::server::Server;
+use crate::httpd::connection::Connection;
+use crate::httpd::ffi;
+use crate::httpd::request::Request;
+use crate::httpd::server::Server;
 use token_binding_server::outcome::Level;
 
 /// What a line is about: httpd adds the client's address and the request's id from it.
 #[derive(Clone, Copy)]
-pub(super) enum Sink<'a> {
+pub(crate) enum Sink<'a> {
     /// The main server, at start-up.
     Server(Server<'a>),
     Connection(Connection<'a>),
@@ -21,7 +21,7 @@ pub(super) enum Sink<'a> {
 }
 
 /// Writes one line, if the level is on. Formats only then.
-pub(super) fn log(sink: Sink<'_>, level: Level, line: fmt::Arguments<'_>) {
+pub(crate) fn log(sink: Sink<'_>, level: Level, line: fmt::Arguments<'_>) {
     let number = number(level);
     let is_on = match sink {
         // SAFETY: a Request holds a request_rec that is valid as long as the Request is.

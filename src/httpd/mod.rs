@@ -8,25 +8,18 @@
 //! - The `SSL` object is touched on the connection's own thread only; HTTP/2 workers read what was exported before.
 //! - Nothing is decided here: that is `policy`'s and `outcome`'s part.
 
-mod authz;
-mod certificate;
-mod connection;
-mod cookies;
-mod expression;
-mod ffi;
-mod filter;
-mod guard;
-mod hooks;
-mod log;
-mod pool;
-mod receive;
-mod record;
-mod request;
-mod response;
-mod secrets;
-mod server;
-mod slot;
-mod status;
-mod table;
-mod tls;
-mod trailers;
+pub(crate) mod authz;
+pub(crate) mod connection;
+pub(crate) mod expression;
+pub(crate) mod ffi;
+pub(crate) mod filter;
+pub(crate) mod guard;
+pub(crate) mod hook;
+pub(crate) mod log;
+pub(crate) mod pool;
+pub(crate) mod record;
+pub(crate) mod request;
+pub(crate) mod server;
+pub(crate) mod slot;
+pub(crate) mod ssl;
+pub(crate) mod table;

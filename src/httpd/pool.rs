@@ -3,16 +3,16 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::marker::PhantomData;
 
-use super::ffi;
-use super::guard::{Site, guard};
-use super::log::Sink;
+use crate::httpd::ffi;
+use crate::httpd::guard::{Site, guard};
+use crate::httpd::log::Sink;
 
 /// What apr_palloc aligns to (APR_ALIGN_DEFAULT).
 const POOL_ALIGNMENT: usize = 8;
 
 /// A pool that lives at least as long as `'p`. Non-owning.
 #[derive(Clone, Copy)]
-pub(super) struct Pool<'p> {
+pub(crate) struct Pool<'p> {
     raw: *mut ffi::apr_pool_t,
     lifetime: PhantomData<&'p ()>,
 }
@@ -20,17 +20,17 @@ pub(super) struct Pool<'p> {
 impl<'p> Pool<'p> {
     /// # Safety
     /// `raw` must be a pool that is not cleared during `'p`, and used by this thread only.
-    pub(super) unsafe fn from_raw(raw: *mut ffi::apr_pool_t) -> Self {
+    pub(crate) unsafe fn from_raw(raw: *mut ffi::apr_pool_t) -> Self {
         Self { raw, lifetime: PhantomData }
     }
 
-    pub(super) fn as_ptr(self) -> *mut ffi::apr_pool_t {
+    pub(crate) fn as_ptr(self) -> *mut ffi::apr_pool_t {
         self.raw
     }
 
     /// Moves `value` into the pool's keeping: it is dropped when the pool is cleared. The memory is the pool's too, which
     /// takes a tenth of the time of `malloc` and `free`.
-    pub(super) fn place<T: 'static>(self, value: T) -> &'p mut T {
+    pub(crate) fn place<T: 'static>(self, value: T) -> &'p mut T {
         const { assert!(align_of::<T>() <= POOL_ALIGNMENT) };
         // SAFETY: the pool is alive (from_raw); apr_palloc aborts httpd without memory.
         let placed = unsafe { ffi::apr_palloc(self.raw, size_of::<T>()) }.cast::<T>();
@@ -50,18 +50,18 @@ impl<'p> Pool<'p> {
     }
 
     /// Copies bytes into the pool, with a NUL behind them.
-    pub(super) fn copy(self, bytes: &[u8]) -> *const c_char {
+    pub(crate) fn copy(self, bytes: &[u8]) -> *const c_char {
         // SAFETY: the pool is alive (from_raw); apr_pstrmemdup reads `bytes.len()` bytes and aborts httpd without memory.
         unsafe { ffi::apr_pstrmemdup(self.raw, bytes.as_ptr().cast(), bytes.len()) }
     }
 
     /// Copies a text into the pool, as a C string.
-    pub(super) fn copy_text(self, text: &str) -> &'p CStr {
+    pub(crate) fn copy_text(self, text: &str) -> &'p CStr {
         self.copy_bytes(text.as_bytes())
     }
 
     /// Copies bytes into the pool, as a C string.
-    pub(super) fn copy_bytes(self, bytes: &[u8]) -> &'p CStr {
+    pub(crate) fn copy_bytes(self, bytes: &[u8]) -> &'p CStr {
         let copy = self.copy(bytes);
         // SAFETY: `copy` has put a NUL behind the bytes; it lives in the pool, which is not cleared during 'p.
         unsafe { CStr::from_ptr(copy) }

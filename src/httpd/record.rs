@@ -3,12 +3,12 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
-use super::ffi;
-use super::guard::{INTERNAL_ERROR, Site, guard};
-use super::hooks;
-use super::log::Sink;
-use super::pool::Pool;
-use super::server::Server;
+use crate::httpd::ffi;
+use crate::httpd::guard::{INTERNAL_ERROR, Site, guard};
+use crate::httpd::hook;
+use crate::httpd::log::Sink;
+use crate::httpd::pool::Pool;
+use crate::httpd::server::Server;
 use token_binding_server::config::{DirectoryConfig, ServerConfig};
 use token_binding_server::directives::{DIRECTIVES, Directive, Place, Section};
 
@@ -34,12 +34,12 @@ pub static mut token_binding_module: ffi::module = ffi::module {
     create_server_config: Some(create_server_config),
     merge_server_config: Some(merge_server_config),
     cmds: COMMANDS.0.as_ptr(),
-    register_hooks: Some(hooks::register),
+    register_hooks: Some(hook::register),
     flags: 0,
 };
 
 /// Our record, as httpd's functions take it.
-pub(super) fn module() -> *const ffi::module {
+pub(crate) fn module() -> *const ffi::module {
     &raw const token_binding_module
 }
 

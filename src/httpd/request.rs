@@ -6,13 +6,13 @@ use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
 
-use super::connection::Connection;
-use super::cookies::CookieState;
-use super::ffi;
-use super::pool::Pool;
-use super::server::Server;
-use super::slot;
-use super::table::{MessageEntry, Table};
+use crate::httpd::connection::Connection;
+use crate::httpd::ffi;
+use crate::httpd::pool::Pool;
+use crate::httpd::server::Server;
+use crate::httpd::slot;
+use crate::httpd::table::{MessageEntry, Table};
+use crate::module::cookies::CookieState;
 use token_binding_server::bindings::TokenBindings;
 use token_binding_server::config::{DirectoryConfig, ServerConfig};
 use token_binding_server::variable::{Facts, PassVar, Value, Variable};
@@ -23,7 +23,7 @@ const PUSHED: &CStr = c"H2_PUSHED";
 /// What is kept with a request from the moment something is known of it: with an unbound request that has to do with no
 /// bound cookie, nothing.
 #[derive(Default)]
-pub(super) struct RequestState {
+pub(crate) struct RequestState {
     bindings: Option<TokenBindings>,
     cookies: OnceCell<CookieState>,
     /// The fingerprint of the client's certificate.
@@ -38,7 +38,7 @@ pub(super) struct RequestState {
 
 /// A `request_rec` that lives at least as long as `'r`, used by one thread.
 #[derive(Clone, Copy)]
-pub(super) struct Request<'r> {
+pub(crate) struct Request<'r> {
     raw: *mut ffi::request_rec,
     lifetime: PhantomData<&'r ()>,
 }
@@ -46,22 +46,22 @@ pub(super) struct Request<'r> {
 impl<'r> Request<'r> {
     /// # Safety
     /// `raw` must be a `request_rec` that is valid during `'r`, on the thread that serves it.
-    pub(super) unsafe fn from_raw(raw: *mut ffi::request_rec) -> Self {
+    pub(crate) unsafe fn from_raw(raw: *mut ffi::request_rec) -> Self {
         Self { raw, lifetime: PhantomData }
     }
 
-    pub(super) fn as_ptr(self) -> *mut ffi::request_rec {
+    pub(crate) fn as_ptr(self) -> *mut ffi::request_rec {
         self.raw
     }
 
-    pub(super) fn pool(self) -> Pool<'r> {
+    pub(crate) fn pool(self) -> Pool<'r> {
         // SAFETY: the request_rec is valid (from_raw).
         let pool = unsafe { (*self.raw).pool };
         // SAFETY: a request's pool lives as long as the request and is used by the thread that serves it.
         unsafe { Pool::from_raw(pool) }
     }
 
-    pub(super) fn connection(self) -> Connection<'r> {
+    pub(crate) fn connection(self) -> Connection<'r> {
         // SAFETY: the request_rec is valid (from_raw).
         let connection = unsafe { (*self.raw).connection };
         // SAFETY: a request's connection outlives it.
@@ -69,7 +69,7 @@ impl<'r> Request<'r> {
     }
 
     /// The settings of the virtual host that the request is for; `None` only after a fault at start-up.
-    pub(super) fn server_config(self) -> Option<&'r ServerConfig> {
+    pub(crate) fn server_config(self) -> Option<&'r ServerConfig> {
         // SAFETY: the request_rec is valid (from_raw).
         let server = unsafe { (*self.raw).server };
         // SAFETY: a request's virtual host outlives it.
@@ -77,7 +77,7 @@ impl<'r> Request<'r> {
     }
 
     /// The settings of the directory that the request is for, known from httpd's header_parser hook on.
-    pub(super) fn directory_config(self) -> Option<&'r DirectoryConfig> {
+    pub(crate) fn directory_config(self) -> Option<&'r DirectoryConfig> {
         // SAFETY: the request_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).per_dir_config };
         // SAFETY: per_dir_config is the request's vector.
@@ -87,7 +87,7 @@ impl<'r> Request<'r> {
     }
 
     /// The request that this one continues: the one it was redirected from internally, or is a part of.
-    pub(super) fn origin(self) -> Option<Self> {
+    pub(crate) fn origin(self) -> Option<Self> {
         // SAFETY: the request_rec is valid (from_raw).
         let request = unsafe { &*self.raw };
         let origin = if request.prev.is_null() { request.main } else { request.prev };
@@ -96,20 +96,20 @@ impl<'r> Request<'r> {
     }
 
     /// Is it a part of another request (SSI's `include`, a look-up)? Then it has no response of its own.
-    pub(super) fn is_sub_request(self) -> bool {
+    pub(crate) fn is_sub_request(self) -> bool {
         // SAFETY: the request_rec is valid (from_raw).
         !unsafe { (*self.raw).main }.is_null()
     }
 
     /// The request that this one is a part of, directly or through others; or itself.
-    pub(super) fn whole(self) -> Self {
+    pub(crate) fn whole(self) -> Self {
         // SAFETY: the request_rec is valid (from_raw).
         let main = unsafe { (*self.raw).main };
         // SAFETY: httpd keeps the request that another one is a part of until both are done.
         if main.is_null() { self } else { unsafe { Self::from_raw(main) }.whole() }
     }
 
-    pub(super) fn headers(self) -> Table<'r> {
+    pub(crate) fn headers(self) -> Table<'r> {
         // SAFETY: the request_rec is valid (from_raw).
         let table = unsafe { (*self.raw).headers_in };
         // SAFETY: a request's tables live in its pool.
@@ -117,7 +117,7 @@ impl<'r> Request<'r> {
     }
 
     /// The response's headers, and those that it also has when an error document takes its place.
-    pub(super) fn response_headers(self) -> [Table<'r>; 2] {
+    pub(crate) fn response_headers(self) -> [Table<'r>; 2] {
         // SAFETY: the request_rec is valid (from_raw).
         let request = unsafe { &*self.raw };
         // SAFETY: a request's tables live in its pool.
@@ -125,31 +125,31 @@ impl<'r> Request<'r> {
     }
 
     /// The response's status code.
-    pub(super) fn status(self) -> u16 {
+    pub(crate) fn status(self) -> u16 {
         // SAFETY: the request_rec is valid (from_raw).
         u16::try_from(unsafe { (*self.raw).status }).unwrap_or(0)
     }
 
     /// Puts another table in the place of the request's headers.
-    pub(super) fn set_headers(self, headers: Table<'r>) {
+    pub(crate) fn set_headers(self, headers: Table<'r>) {
         // SAFETY: the request_rec is valid (from_raw), and the table lives as long.
         unsafe { (*self.raw).headers_in = headers.as_ptr() };
     }
 
     /// Whether the answer shows the request as it has arrived (RFC 9110 s9.3.8).
-    pub(super) fn is_trace(self) -> bool {
+    pub(crate) fn is_trace(self) -> bool {
         // SAFETY: the request_rec is valid (from_raw).
         unsafe { (*self.raw).method_number == ffi::M_TRACE as c_int }
     }
 
-    pub(super) fn trailers(self) -> Option<Table<'r>> {
+    pub(crate) fn trailers(self) -> Option<Table<'r>> {
         // SAFETY: the request_rec is valid (from_raw).
         let table = unsafe { (*self.raw).trailers_in };
         // SAFETY: a request's tables live in its pool.
         (!table.is_null()).then(|| unsafe { Table::from_raw(table) })
     }
 
-    pub(super) fn environment(self) -> Table<'r> {
+    pub(crate) fn environment(self) -> Table<'r> {
         // SAFETY: the request_rec is valid (from_raw).
         let table = unsafe { (*self.raw).subprocess_env };
         // SAFETY: a request's tables live in its pool.
@@ -157,7 +157,7 @@ impl<'r> Request<'r> {
     }
 
     /// Did the server make this request itself, to push the response (RFC 7540 s8.2)?
-    pub(super) fn is_pushed(self) -> bool {
+    pub(crate) fn is_pushed(self) -> bool {
         if !self.connection().is_secondary() {
             return false;
         }
@@ -168,19 +168,19 @@ impl<'r> Request<'r> {
     }
 
     /// The request's Token Bindings, or those of the request which it continues.
-    pub(super) fn bindings(self) -> Option<&'r TokenBindings> {
+    pub(crate) fn bindings(self) -> Option<&'r TokenBindings> {
         let own = self.state().and_then(|state| state.bindings.as_ref());
         own.or_else(|| self.origin().and_then(Self::bindings))
     }
 
     /// What is known of the request's cookies, or of those of the request which it continues.
-    pub(super) fn cookies(self) -> Option<&'r CookieState> {
+    pub(crate) fn cookies(self) -> Option<&'r CookieState> {
         let own = self.state().and_then(|state| state.cookies.get());
         own.or_else(|| self.origin().and_then(Self::cookies))
     }
 
     /// Whether something is known of this request, or of the one which it continues.
-    pub(super) fn is_known(self) -> bool {
+    pub(crate) fn is_known(self) -> bool {
         self.state().is_some() || self.origin().is_some_and(Self::is_known)
     }
 
@@ -194,7 +194,7 @@ impl<'r> Request<'r> {
     }
 
     /// What is known of the client of this request, or of the one which it continues.
-    pub(super) fn facts(self) -> Facts<'r> {
+    pub(crate) fn facts(self) -> Facts<'r> {
         Facts { bindings: self.bindings(), certificate: self.certificate() }
     }
 
@@ -205,12 +205,12 @@ impl<'r> Request<'r> {
 
     /// Whether the answer depends on what somebody asked of the client's Token Binding, or that to the request which this
     /// one continues.
-    pub(super) fn is_asked(self) -> bool {
+    pub(crate) fn is_asked(self) -> bool {
         self.state().is_some_and(|state| state.is_asked.get()) || self.origin().is_some_and(Self::is_asked)
     }
 
     /// Remembers that it does: of this request, and of those which it is a part of.
-    pub(super) fn note_asked(self) {
+    pub(crate) fn note_asked(self) {
         self.own_state().is_asked.set(true);
         if let Some(origin) = self.origin() {
             origin.note_asked();
@@ -218,31 +218,31 @@ impl<'r> Request<'r> {
     }
 
     /// Remembers that the response's filters were put together, of a request that something is known of.
-    pub(super) fn note_prepared(self) {
+    pub(crate) fn note_prepared(self) {
         if let Some(state) = self.state() {
             state.is_prepared.set(true);
         }
     }
 
-    pub(super) fn is_prepared(self) -> bool {
+    pub(crate) fn is_prepared(self) -> bool {
         self.state().is_some_and(|state| state.is_prepared.get())
     }
 
     /// Keeps the Token Bindings with the request.
-    pub(super) fn keep(self, bindings: TokenBindings) -> Option<&'r TokenBindings> {
+    pub(crate) fn keep(self, bindings: TokenBindings) -> Option<&'r TokenBindings> {
         self.keep_state(RequestState { bindings: Some(bindings), ..RequestState::default() })
             .bindings
             .as_ref()
     }
 
     /// Keeps what is known of the request's cookies.
-    pub(super) fn keep_cookies(self, cookies: CookieState) {
+    pub(crate) fn keep_cookies(self, cookies: CookieState) {
         // Known once, and then for good.
         let _ = self.own_state().cookies.set(cookies);
     }
 
     /// Keeps the fingerprint of the client's certificate.
-    pub(super) fn keep_certificate(self, fingerprint: Arc<CStr>) {
+    pub(crate) fn keep_certificate(self, fingerprint: Arc<CStr>) {
         // Asked for once in a request; one that httpd redirects to has a place of its own.
         let _ = self.own_state().certificate.set(fingerprint);
     }
@@ -262,14 +262,14 @@ impl<'r> Request<'r> {
     }
 
     /// What was passed on last, in this request or in the one which it continues, and for which directory's settings.
-    pub(super) fn passed(self) -> Option<(PassVar, usize)> {
+    pub(crate) fn passed(self) -> Option<(PassVar, usize)> {
         let own = self.state().and_then(|state| state.passed.get());
         own.or_else(|| self.origin().and_then(Self::passed))
     }
 
     /// Passes the facts on, before anything is known of the directory. The request's headers have just been cleared of the
     /// names that are set, but for the message itself.
-    pub(super) fn pass_on_first(
+    pub(crate) fn pass_on_first(
         self,
         facts: Facts<'r>,
         config: &'r ServerConfig,
@@ -297,7 +297,7 @@ impl<'r> Request<'r> {
 
     /// Passes the facts on: sets the variables of `pass` and takes back the others, in the environment and, if so configured,
     /// in the request's headers.
-    pub(super) fn pass_on(self, facts: Facts<'r>, config: &'r ServerConfig, pass: PassVar) {
+    pub(crate) fn pass_on(self, facts: Facts<'r>, config: &'r ServerConfig, pass: PassVar) {
         let to_headers = config.pass_headers() && !self.is_trace();
         for variable in Variable::ALL {
             let value = if pass.includes(variable) { facts.value(variable) } else { None };
@@ -316,12 +316,12 @@ impl<'r> Request<'r> {
         self.note_passed(pass);
     }
 
-    pub(super) fn note_passed(self, pass: PassVar) {
+    pub(crate) fn note_passed(self, pass: PassVar) {
         self.own_state().passed.set(Some((pass, self.directory_address())));
     }
 
     /// Tells the settings of one directory from those of another.
-    pub(super) fn directory_address(self) -> usize {
+    pub(crate) fn directory_address(self) -> usize {
         self.directory_config().map_or(0, |directory| ptr::from_ref(directory).addr())
     }
 

@@ -4,14 +4,14 @@ use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::ptr;
 
-use super::ffi;
-use super::pool::Pool;
-use super::slot;
+use crate::httpd::ffi;
+use crate::httpd::pool::Pool;
+use crate::httpd::slot;
 use token_binding_server::config::ServerConfig;
 
 /// A `server_rec` (server or virtual host) that lives at least as long as `'s`.
 #[derive(Clone, Copy)]
-pub(super) struct Server<'s> {
+pub(crate) struct Server<'s> {
     raw: *mut ffi::server_rec,
     lifetime: PhantomData<&'s ()>,
 }
@@ -19,23 +19,23 @@ pub(super) struct Server<'s> {
 impl<'s> Server<'s> {
     /// # Safety
     /// `raw` must be a `server_rec` that is valid during `'s`.
-    pub(super) unsafe fn from_raw(raw: *mut ffi::server_rec) -> Self {
+    pub(crate) unsafe fn from_raw(raw: *mut ffi::server_rec) -> Self {
         Self { raw, lifetime: PhantomData }
     }
 
-    pub(super) fn as_ptr(self) -> *mut ffi::server_rec {
+    pub(crate) fn as_ptr(self) -> *mut ffi::server_rec {
         self.raw
     }
 
     /// Its settings; `None` only after a fault when they were made.
-    pub(super) fn config(self) -> Option<&'s ServerConfig> {
+    pub(crate) fn config(self) -> Option<&'s ServerConfig> {
         // SAFETY: our slot holds what `create_server_config` or the merge made, which lives as long as the server.
         unsafe { self.config_ptr().as_ref() }
     }
 
     /// The settings that belong to this virtual host alone. httpd has those that say nothing of their own share the main
     /// server's; such a one gets a copy.
-    pub(super) fn own_config(self, main: Server<'_>, pool: Pool<'_>) -> *mut ServerConfig {
+    pub(crate) fn own_config(self, main: Server<'_>, pool: Pool<'_>) -> *mut ServerConfig {
         let config = self.config_ptr();
         // SAFETY: our slot holds what `create_server_config` or the merge made, which lives as long as the server.
         let Some(shared) = (unsafe { config.as_ref() }) else { return config };
@@ -52,7 +52,7 @@ impl<'s> Server<'s> {
     }
 
     /// Where it was written: file and line.
-    pub(super) fn place(self) -> String {
+    pub(crate) fn place(self) -> String {
         // SAFETY: the server_rec is valid (from_raw).
         let server = unsafe { &*self.raw };
         let (file, line) = (server.defn_name, server.defn_line_number);
@@ -64,7 +64,7 @@ impl<'s> Server<'s> {
     }
 
     /// The address and port that it was written for.
-    pub(super) fn address(self) -> Option<(&'s [u8], u16)> {
+    pub(crate) fn address(self) -> Option<(&'s [u8], u16)> {
         // SAFETY: the server_rec is valid (from_raw).
         let address = unsafe { (*self.raw).addrs };
         // SAFETY: httpd's own list of the addresses of a virtual host; the main server has none.
@@ -74,7 +74,7 @@ impl<'s> Server<'s> {
     }
 
     /// Its `ServerName`, without a port, or what httpd takes for it.
-    pub(super) fn name(self) -> &'s [u8] {
+    pub(crate) fn name(self) -> &'s [u8] {
         // SAFETY: the server_rec is valid (from_raw).
         let name = unsafe { (*self.raw).server_hostname };
         if name.is_null() {
@@ -85,7 +85,7 @@ impl<'s> Server<'s> {
     }
 
     /// As [`config`](Self::config), for the directives that write to it.
-    pub(super) fn config_ptr(self) -> *mut ServerConfig {
+    pub(crate) fn config_ptr(self) -> *mut ServerConfig {
         // SAFETY: the server_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).module_config };
         // SAFETY: module_config is the server's vector.
@@ -93,7 +93,7 @@ impl<'s> Server<'s> {
     }
 
     /// The pool that lives as long as the process, through all restarts.
-    pub(super) fn process_pool(self) -> *mut ffi::apr_pool_t {
+    pub(crate) fn process_pool(self) -> *mut ffi::apr_pool_t {
         // SAFETY: the server_rec is valid (from_raw).
         let process = unsafe { (*self.raw).process };
         // SAFETY: httpd's process_rec lives as long as the process.
@@ -101,7 +101,7 @@ impl<'s> Server<'s> {
     }
 
     /// This server and those after it in httpd's list: from the main server on, all of them.
-    pub(super) fn and_following(self) -> impl Iterator<Item = Self> {
+    pub(crate) fn and_following(self) -> impl Iterator<Item = Self> {
         std::iter::successors(Some(self), |server| {
             // SAFETY: the server_rec is valid (from_raw).
             let next = unsafe { (*server.raw).next };

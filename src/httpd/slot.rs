@@ -2,14 +2,14 @@
 
 use std::ffi::c_void;
 
-use super::ffi;
-use super::record;
+use crate::httpd::ffi;
+use crate::httpd::record;
 
 /// What the module keeps in a vector.
 ///
 /// # Safety
 /// `vector` must be one of httpd's configuration vectors.
-pub(super) unsafe fn get<T>(vector: *mut ffi::ap_conf_vector_t) -> *mut T {
+pub(crate) unsafe fn get<T>(vector: *mut ffi::ap_conf_vector_t) -> *mut T {
     // SAFETY: the caller's promise; each vector has a place for each module.
     unsafe { *place(vector) }.cast()
 }
@@ -18,7 +18,7 @@ pub(super) unsafe fn get<T>(vector: *mut ffi::ap_conf_vector_t) -> *mut T {
 ///
 /// # Safety
 /// As for [`get`]; and `value` must live as long as the vector.
-pub(super) unsafe fn set<T>(vector: *mut ffi::ap_conf_vector_t, value: *mut T) {
+pub(crate) unsafe fn set<T>(vector: *mut ffi::ap_conf_vector_t, value: *mut T) {
     // SAFETY: the caller's promise; each vector has a place for each module.
     unsafe { *place(vector) = value.cast() };
 }

@@ -3,13 +3,13 @@
 use std::ffi::CStr;
 use std::marker::PhantomData;
 
-use super::ffi;
-use super::pool::Pool;
+use crate::httpd::ffi;
+use crate::httpd::pool::Pool;
 use token_binding_server::headers::{Field, Taken, may_be_reserved, reserved};
 
 /// A table that lives at least as long as `'t`, and so do the strings in it. Two are equal if they are the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Table<'t> {
+pub(crate) struct Table<'t> {
     raw: *mut ffi::apr_table_t,
     lifetime: PhantomData<&'t ()>,
 }
@@ -17,12 +17,12 @@ pub(super) struct Table<'t> {
 impl<'t> Table<'t> {
     /// # Safety
     /// `raw` must be a table whose pool is not cleared during `'t`, and used by this thread only.
-    pub(super) unsafe fn from_raw(raw: *mut ffi::apr_table_t) -> Self {
+    pub(crate) unsafe fn from_raw(raw: *mut ffi::apr_table_t) -> Self {
         Self { raw, lifetime: PhantomData }
     }
 
     /// The value of the first entry with this name, in any case.
-    pub(super) fn get(self, name: &CStr) -> Option<&'t CStr> {
+    pub(crate) fn get(self, name: &CStr) -> Option<&'t CStr> {
         // SAFETY: the table is alive (from_raw); the name is a C string.
         let value = unsafe { ffi::apr_table_get(self.raw, name.as_ptr()) };
         // SAFETY: a table's values are C strings in its pool, which outlives 't.
@@ -30,26 +30,26 @@ impl<'t> Table<'t> {
     }
 
     /// The values of all entries with this name, in any case.
-    pub(super) fn all(self, name: &CStr) -> impl Iterator<Item = &'t CStr> + use<'t, '_> {
+    pub(crate) fn all(self, name: &CStr) -> impl Iterator<Item = &'t CStr> + use<'t, '_> {
         let is_it = move |its: &CStr| its == name || its.to_bytes().eq_ignore_ascii_case(name.to_bytes());
         self.entries().filter(move |entry| is_it(entry.name())).map(Entry::value)
     }
 
     /// Adds an entry, whether or not there is one with this name. Neither string is copied.
-    pub(super) fn add(self, name: &'t CStr, value: &'t CStr) {
+    pub(crate) fn add(self, name: &'t CStr, value: &'t CStr) {
         // SAFETY: the table is alive (from_raw), and the strings live as long as it does.
         unsafe { ffi::apr_table_addn(self.raw, name.as_ptr(), value.as_ptr()) }
     }
 
     /// Sets the one entry with this name. Neither string is copied: both live as long as the table.
-    pub(super) fn set(self, name: &'t CStr, value: &'t CStr) {
+    pub(crate) fn set(self, name: &'t CStr, value: &'t CStr) {
         // SAFETY: the table is alive (from_raw), and the strings live as long as it does.
         unsafe { ffi::apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) }
     }
 
     /// Removes every entry with this name, in any case. Finding that there is none is what `apr_table_get` does five times
     /// faster than `apr_table_unset`.
-    pub(super) fn unset(self, name: &CStr) {
+    pub(crate) fn unset(self, name: &CStr) {
         if self.get(name).is_some() {
             self.remove(name);
         }
@@ -62,7 +62,7 @@ impl<'t> Table<'t> {
 
     /// Removes every header that a client must not send beyond this module, and tells what was there. Where that was one
     /// message and nothing else, as with most requests of clients that have a key, its entry is left to the caller.
-    pub(super) fn take_reserved(self) -> (Taken<'t>, Option<MessageEntry<'t>>) {
+    pub(crate) fn take_reserved(self) -> (Taken<'t>, Option<MessageEntry<'t>>) {
         let mut candidates = self.entries().enumerate().filter(|(_, entry)| may_be_reserved(entry.initial()));
         match candidates.next() {
             Some(first) => self.take(std::iter::once(first).chain(candidates)),
@@ -118,7 +118,7 @@ impl<'t> Table<'t> {
 
     /// Removes the entries whose names don't stay. One by one that would take, of a client that sends thousands, the square
     /// of the time.
-    pub(super) fn retain(self, stays: impl Fn(&[u8]) -> bool) {
+    pub(crate) fn retain(self, stays: impl Fn(&[u8]) -> bool) {
         let mut gone = 0;
         let kept: Vec<(&CStr, &CStr)> = self
             .entries()
@@ -141,23 +141,23 @@ impl<'t> Table<'t> {
     }
 
     /// A new table with these entries, and behind them those of another.
-    pub(super) fn overlay(self, other: Self, pool: Pool<'t>) -> Self {
+    pub(crate) fn overlay(self, other: Self, pool: Pool<'t>) -> Self {
         // SAFETY: both tables and the pool are alive (from_raw).
         let raw = unsafe { ffi::apr_table_overlay(pool.as_ptr(), self.raw, other.raw) };
         Self { raw, lifetime: PhantomData }
     }
 
-    pub(super) fn as_ptr(self) -> *mut ffi::apr_table_t {
+    pub(crate) fn as_ptr(self) -> *mut ffi::apr_table_t {
         self.raw
     }
 
     /// Whether there is an entry whose name begins with this letter, in lower case here and in any case there.
-    pub(super) fn has_initial(self, letter: u8) -> bool {
+    pub(crate) fn has_initial(self, letter: u8) -> bool {
         self.entries().any(|entry| entry.initial() | 0x20 == letter)
     }
 
     /// Whether there is nothing in it.
-    pub(super) fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.entries().next().is_none()
     }
 
@@ -178,7 +178,7 @@ impl<'t> Table<'t> {
 }
 
 /// The entry of a client's `Sec-Token-Binding` header. It is replaced by what it has proved, or removed.
-pub(super) struct MessageEntry<'t> {
+pub(crate) struct MessageEntry<'t> {
     table: Table<'t>,
     place: usize,
     name: &'t CStr,
@@ -186,7 +186,7 @@ pub(super) struct MessageEntry<'t> {
 
 impl<'t> MessageEntry<'t> {
     /// Puts the header that passes the result on in its place.
-    pub(super) fn replace(self, name: &'t CStr, value: &'t CStr) {
+    pub(crate) fn replace(self, name: &'t CStr, value: &'t CStr) {
         let (table, is_replaced) = (self.table, self.table.rename(self.place, self.name, name, value));
         if is_replaced {
             std::mem::forget(self);

@@ -7,14 +7,14 @@ mod fault;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::filter;
-use super::log::{Sink, log};
-use super::request::Request;
+use crate::httpd::filter;
+use crate::httpd::log::{Sink, log};
+use crate::httpd::request::Request;
 use token_binding_server::outcome::{Level, tags};
 
 /// Where C enters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Site {
+pub(crate) enum Site {
     AddExtension,
     Authorization,
     CheckAccess,
@@ -43,7 +43,7 @@ pub(super) enum Site {
 }
 
 /// Runs `body`; if it panics, logs that and answers `on_fault`, which must refuse.
-pub(super) fn guard<T>(site: Site, sink: Sink, on_fault: T, body: impl FnOnce() -> T) -> T {
+pub(crate) fn guard<T>(site: Site, sink: Sink, on_fault: T, body: impl FnOnce() -> T) -> T {
     let guarded = || {
         #[cfg(feature = "fault-injection")]
         let _failing = fault::inject(site, sink);
@@ -58,7 +58,7 @@ pub(super) fn guard<T>(site: Site, sink: Sink, on_fault: T, body: impl FnOnce() 
 }
 
 /// As [`guard`], where C has no answer that refuses: after a panic, nothing is sent in answer to the request.
-pub(super) fn guard_response<T>(
+pub(crate) fn guard_response<T>(
     site: Site,
     request: Request<'_>,
     on_fault: T,
@@ -72,4 +72,4 @@ pub(super) fn guard_response<T>(
 }
 
 /// A message from C that is only text, for callers that return one to httpd.
-pub(super) const INTERNAL_ERROR: &CStr = c"internal error in mod_token_binding (see the error log)";
+pub(crate) const INTERNAL_ERROR: &CStr = c"internal error in mod_token_binding (see the error log)";

@@ -2,11 +2,11 @@
 
 use std::ffi::CStr;
 
-use super::cookies;
-use super::ffi;
-use super::filter::{Filter, look_once};
-use super::guard::Site;
-use super::request::Request;
+use crate::httpd::ffi;
+use crate::httpd::filter::{Filter, look_once};
+use crate::httpd::guard::Site;
+use crate::httpd::request::Request;
+use crate::module::cookies;
 use token_binding_server::policy::asks_for_referred;
 
 /// Behind all that makes or changes headers (mod_headers and mod_cache are at AP_FTYPE_CONTENT_SET), and before httpd, or
@@ -18,7 +18,7 @@ const INCLUDE_REFERRED: &CStr = c"Include-Referred-Token-Binding-ID";
 static FILTER: Filter = Filter::new();
 
 /// Registers the filter with httpd, once per start.
-pub(super) fn register() {
+pub(crate) fn register() {
     // SAFETY: httpd copies the name; the function stays mapped (-z nodelete).
     let record = unsafe {
         ffi::ap_register_output_filter(c"TOKEN_BINDING_RESPONSE".as_ptr(), Some(response), None, FILTER_TYPE)
@@ -27,7 +27,7 @@ pub(super) fn register() {
 }
 
 /// Has the response of a request looked at, if there may be something to add to it.
-pub(super) fn prepare(request: Request<'_>, binds_cookies: bool) {
+pub(crate) fn prepare(request: Request<'_>, binds_cookies: bool) {
     if wants_referred(request) || (binds_cookies && !request.is_sub_request()) {
         FILTER.add_once(request);
     }

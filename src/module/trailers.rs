@@ -8,12 +8,12 @@
 
 use std::ffi::c_int;
 
-use super::cookies;
-use super::ffi;
-use super::filter::Filter;
-use super::guard::{Site, guard};
-use super::log::Sink;
-use super::request::Request;
+use crate::httpd::ffi;
+use crate::httpd::filter::Filter;
+use crate::httpd::guard::{Site, guard};
+use crate::httpd::log::Sink;
+use crate::httpd::request::Request;
+use crate::module::cookies;
 use token_binding_server::headers::is_forbidden_in_trailers;
 
 const FILTER_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_PROTOCOL;
@@ -21,7 +21,7 @@ const FILTER_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_PROTOCOL;
 static FILTER: Filter = Filter::new();
 
 /// Registers the filter with httpd, once per start.
-pub(super) fn register() {
+pub(crate) fn register() {
     // SAFETY: httpd copies the name; the function stays mapped (-z nodelete).
     let record = unsafe {
         ffi::ap_register_input_filter(c"TOKEN_BINDING_TRAILERS".as_ptr(), Some(trailers), None, FILTER_TYPE)
@@ -30,7 +30,7 @@ pub(super) fn register() {
 }
 
 /// Watches the request's trailers, if it can have any and is not watched yet.
-pub(super) fn watch(request: Request<'_>) {
+pub(crate) fn watch(request: Request<'_>) {
     if may_have_trailers(request) {
         FILTER.add_above_protocol(request);
     }

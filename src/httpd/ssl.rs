@@ -18,11 +18,11 @@ use token_binding::{
     EKM_LENGTH, EXPORTER_LABEL, EXTENSION_TYPE, Ekm, ServerPreferences, TokenBindingParameters,
 };
 
-use super::connection::Connection;
-use super::ffi;
-use super::guard::{Site, guard};
-use super::log::{Sink, log};
-use super::server::Server;
+use crate::httpd::connection::Connection;
+use crate::httpd::ffi;
+use crate::httpd::guard::{Site, guard};
+use crate::httpd::log::{Sink, log};
+use crate::httpd::server::Server;
 use token_binding_server::config::ServerConfig;
 use token_binding_server::outcome::{Fault, Level, tags};
 
@@ -41,16 +41,16 @@ static VIRTUAL_HOSTS: AtomicUsize = AtomicUsize::new(0);
 /// Whether any virtual host has authorities that clients' certificates are verified with: mod_ssl has no others.
 static VERIFIES_CLIENTS: AtomicBool = AtomicBool::new(false);
 
-pub(super) fn reset_virtual_hosts() {
+pub(crate) fn reset_virtual_hosts() {
     VIRTUAL_HOSTS.store(0, Ordering::Relaxed);
     VERIFIES_CLIENTS.store(false, Ordering::Relaxed);
 }
 
-pub(super) fn verifies_clients() -> bool {
+pub(crate) fn verifies_clients() -> bool {
     VERIFIES_CLIENTS.load(Ordering::Relaxed)
 }
 
-pub(super) fn virtual_hosts() -> usize {
+pub(crate) fn virtual_hosts() -> usize {
     VIRTUAL_HOSTS.load(Ordering::Relaxed)
 }
 
@@ -63,7 +63,7 @@ fn connection_index() -> c_int {
 }
 
 /// mod_ssl's hook `init_server`: each SSL_CTX, at start-up.
-pub(super) unsafe extern "C" fn init_server(
+pub(crate) unsafe extern "C" fn init_server(
     server: *mut ffi::server_rec,
     _pool: *mut ffi::apr_pool_t,
     is_proxy: c_int,
@@ -117,7 +117,7 @@ pub(super) unsafe extern "C" fn init_server(
 }
 
 /// mod_ssl's hook `pre_handshake`: notes which connection an `SSL` belongs to.
-pub(super) unsafe extern "C" fn pre_handshake(
+pub(crate) unsafe extern "C" fn pre_handshake(
     connection: *mut ffi::conn_rec,
     ssl: *mut SSL,
     is_proxy: c_int,
@@ -266,7 +266,7 @@ unsafe extern "C" fn add_extension(
 
 /// An `SSL` object, on the thread of the connection it belongs to.
 #[derive(Clone, Copy)]
-pub(super) struct Ssl<'s> {
+pub(crate) struct Ssl<'s> {
     raw: *mut SSL,
     lifetime: PhantomData<&'s ()>,
 }
@@ -274,7 +274,7 @@ pub(super) struct Ssl<'s> {
 impl<'s> Ssl<'s> {
     /// # Safety
     /// `raw` must be an `SSL` that is valid during `'s`, and this thread that of its connection.
-    pub(super) unsafe fn from_raw(raw: *mut SSL) -> Self {
+    pub(crate) unsafe fn from_raw(raw: *mut SSL) -> Self {
         Self { raw, lifetime: PhantomData }
     }
 
@@ -286,18 +286,18 @@ impl<'s> Ssl<'s> {
         (!connection.is_null()).then(|| unsafe { Connection::from_raw(connection.cast()) })
     }
 
-    pub(super) fn is_tls13_or_newer(self) -> bool {
+    pub(crate) fn is_tls13_or_newer(self) -> bool {
         // SAFETY: the SSL object is valid (from_raw).
         unsafe { openssl::SSL_version(self.raw) >= openssl::TLS1_3_VERSION }
     }
 
-    pub(super) fn is_handshake_over(self) -> bool {
+    pub(crate) fn is_handshake_over(self) -> bool {
         // SAFETY: the SSL object is valid (from_raw).
         unsafe { openssl::SSL_is_init_finished(self.raw) != 0 }
     }
 
     /// The certificate that the client has shown, in this handshake or in the one that this session began with.
-    pub(super) fn peer_certificate(self) -> Option<::openssl::x509::X509> {
+    pub(crate) fn peer_certificate(self) -> Option<::openssl::x509::X509> {
         // SAFETY: the SSL object is valid (from_raw).
         let certificate = unsafe { ffi::tb_ssl_peer_certificate(self.raw) };
         // SAFETY: OpenSSL's, and alive as long as the session; `to_owned` takes a share of it.
@@ -305,7 +305,7 @@ impl<'s> Ssl<'s> {
     }
 
     /// How many renegotiations there were on this connection, the current one included.
-    pub(super) fn renegotiations(self) -> i64 {
+    pub(crate) fn renegotiations(self) -> i64 {
         // SAFETY: the SSL object is valid (from_raw).
         unsafe { ffi::tb_ssl_total_renegotiations(self.raw) }
     }
@@ -340,7 +340,7 @@ impl<'s> Ssl<'s> {
     }
 
     /// The exported keying material of a finished handshake (RFC 8471 s3.3).
-    pub(super) fn export(self) -> Result<Ekm, Fault> {
+    pub(crate) fn export(self) -> Result<Ekm, Fault> {
         if !self.is_handshake_over() {
             return Err(Fault::Incomplete);
         }

@@ -7,14 +7,14 @@ use foreign_types::ForeignTypeRef as _;
 use openssl::hash::MessageDigest;
 use openssl::x509::X509;
 
-use super::connection::Connection;
-use super::log::{Sink, log};
-use super::receive;
-use super::request::Request;
+use crate::httpd::connection::Connection;
+use crate::httpd::log::{Sink, log};
+use crate::httpd::request::Request;
+use crate::module::receive;
 use token_binding_server::outcome::{Fault, Level, Refusal, Response, tags};
 
 /// A certificate that a client has shown.
-pub(super) struct Certificate {
+pub(crate) struct Certificate {
     /// Kept, so that no other certificate has its address.
     shown: X509,
     fingerprint: Option<Arc<CStr>>,
@@ -22,7 +22,7 @@ pub(super) struct Certificate {
 
 impl Certificate {
     /// base64url(SHA-256(DER)) of a certificate that verified; of one that did not, nothing is passed on.
-    pub(super) fn new(shown: X509, is_verified: bool) -> Result<Self, Fault> {
+    pub(crate) fn new(shown: X509, is_verified: bool) -> Result<Self, Fault> {
         let fingerprint = if is_verified {
             let digest = shown.digest(MessageDigest::sha256()).map_err(|_| Fault::Certificate)?;
             let text =
@@ -35,17 +35,17 @@ impl Certificate {
     }
 
     /// Whether this is the same object: OpenSSL keeps one for each session.
-    pub(super) fn is(&self, other: &X509) -> bool {
+    pub(crate) fn is(&self, other: &X509) -> bool {
         self.shown.as_ptr() == other.as_ptr()
     }
 
-    pub(super) fn fingerprint(&self) -> Option<Arc<CStr>> {
+    pub(crate) fn fingerprint(&self) -> Option<Arc<CStr>> {
         self.fingerprint.clone()
     }
 }
 
 /// mod_ssl has asked for a certificate, if it was to: passes on what it has found.
-pub(super) fn receive(request: Request<'_>) -> Response {
+pub(crate) fn receive(request: Request<'_>) -> Response {
     let Some(config) = request.server_config() else { return Response::ServerError };
     if !config.enabled() {
         return Response::ServeUnbound;

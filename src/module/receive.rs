@@ -1,11 +1,11 @@
 //! A request has arrived: its headers are cleared of what a client must not set, it is judged, and what was verified is
 //! passed on.
 
-use super::cookies::{self, ClientKind};
-use super::log::{Sink, log};
-use super::request::Request;
-use super::status::count;
-use super::trailers;
+use crate::httpd::log::{Sink, log};
+use crate::httpd::request::Request;
+use crate::module::cookies::{self, ClientKind};
+use crate::module::status::count;
+use crate::module::trailers;
 use token_binding_server::bindings::TokenBindings;
 use token_binding_server::config::ServerConfig;
 use token_binding_server::counters::Count;
@@ -16,7 +16,7 @@ use token_binding_server::texts::Texted;
 use token_binding_server::variable::{Facts, Variable};
 
 /// Clears the request's headers, judges it, and passes on what was verified. `ServeUnbound` stands for "serve".
-pub(super) fn receive(request: Request<'_>) -> Response {
+pub(crate) fn receive(request: Request<'_>) -> Response {
     let (taken, message) = request.headers().take_reserved();
     trailers::watch(request);
     let Some(config) = request.server_config() else { return Response::ServerError };
@@ -46,7 +46,7 @@ pub(super) fn receive(request: Request<'_>) -> Response {
 }
 
 /// Logs why, and does what the configuration makes of it.
-pub(super) fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Response {
+pub(crate) fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Response {
     let strict = config.strict();
     log(Sink::Request(request), refusal.level(strict), format_args!("{refusal}"));
     count(Count::of(&refusal), 1);
@@ -61,7 +61,7 @@ pub(super) fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refus
 }
 
 /// Whether the client wants the headers that pass its bindings on taken out on the way to a backend.
-pub(super) fn names_our_headers(request: Request<'_>) -> bool {
+pub(crate) fn names_our_headers(request: Request<'_>) -> bool {
     // HTTP/1.1's lines are one by now; other protocols and modules have their own ways to fill the table.
     request.headers().get(c"Connection").is_some()
         && request.headers().all(c"Connection").any(|value| connection_names_reserved(value.to_bytes()))
@@ -114,7 +114,7 @@ fn comes_from_trusted_proxy(request: Request<'_>, config: &ServerConfig) -> bool
 }
 
 /// Passes what is known of the request on again, after httpd has replaced its environment or its headers.
-pub(super) fn restore(request: Request<'_>) {
+pub(crate) fn restore(request: Request<'_>) {
     let Some(config) = request.server_config() else { return };
     let facts = request.facts();
     if !facts.is_empty() {
@@ -123,7 +123,7 @@ pub(super) fn restore(request: Request<'_>) {
 }
 
 /// The request's directory is known, or has become another one: passes on what it asks for, if that is something else.
-pub(super) fn settle(request: Request<'_>) {
+pub(crate) fn settle(request: Request<'_>) {
     let Some((passed, directory)) = request.passed() else { return };
     if directory == request.directory_address() {
         return;

@@ -6,10 +6,10 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::ffi;
-use super::log::{Sink, log};
-use super::pool::Pool;
-use super::server::Server;
+use crate::httpd::ffi;
+use crate::httpd::log::{Sink, log};
+use crate::httpd::pool::Pool;
+use crate::httpd::server::Server;
 use token_binding_server::cookies::keyring::{Keyring, Keys};
 use token_binding_server::cookies::load::{LastGood, Reading};
 use token_binding_server::cookies::realm::Realm;
@@ -21,13 +21,13 @@ static IS_STARTED: AtomicBool = AtomicBool::new(false);
 static LAST_GOOD: Mutex<LastGood> = Mutex::new(LastGood::none());
 
 /// httpd has started: from now on it reads its configuration to restart.
-pub(super) fn note_start() {
+pub(crate) fn note_start() {
     IS_STARTED.store(true, Ordering::Release);
 }
 
 /// Warns of virtual hosts on one address that take each other's cookies because none of them has a `ServerName`: httpd gives
 /// them one name, and that is their realm.
-pub(super) fn warn_of_shared_realms(main: Server<'_>) {
+pub(crate) fn warn_of_shared_realms(main: Server<'_>) {
     let binds = |server: &Server<'_>| {
         server
             .config()
@@ -61,7 +61,7 @@ type Loaded = HashMap<Vec<SecretSource>, Option<Arc<Keys>>>;
 
 /// Makes the keys of every virtual host that binds cookies. `false`: one of them can't have any, and the log says why. A bad
 /// secret is no such reason at a restart, for httpd would end and take every site with it.
-pub(super) fn load(main: Server<'_>, pool: Pool<'_>) -> bool {
+pub(crate) fn load(main: Server<'_>, pool: Pool<'_>) -> bool {
     // It is replaced as a whole: there is nothing half-done behind a panic.
     let mut last_good = LAST_GOOD.lock().unwrap_or_else(PoisonError::into_inner);
     let mut reading = if IS_STARTED.load(Ordering::Acquire) {

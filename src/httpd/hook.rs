@@ -4,24 +4,24 @@ use std::ffi::{CStr, c_char, c_int};
 use std::fmt::Write as _;
 use std::ptr;
 
-use super::authz;
-use super::certificate;
-use super::connection::Connection;
-use super::cookies;
-use super::expression;
-use super::ffi;
-use super::filter;
-use super::guard::{Site, guard, guard_response};
-use super::log::{Sink, log};
-use super::pool::Pool;
-use super::receive;
-use super::request::Request;
-use super::response;
-use super::secrets;
-use super::server::Server;
-use super::status;
-use super::tls;
-use super::trailers;
+use crate::httpd::authz;
+use crate::httpd::connection::Connection;
+use crate::httpd::expression;
+use crate::httpd::ffi;
+use crate::httpd::filter;
+use crate::httpd::guard::{Site, guard, guard_response};
+use crate::httpd::log::{Sink, log};
+use crate::httpd::pool::Pool;
+use crate::httpd::request::Request;
+use crate::httpd::server::Server;
+use crate::httpd::ssl;
+use crate::module::certificate;
+use crate::module::cookies;
+use crate::module::receive;
+use crate::module::response;
+use crate::module::startup;
+use crate::module::status;
+use crate::module::trailers;
 use token_binding_server::config::ServerConfig;
 use token_binding_server::outcome::{Level, Response, tags};
 
@@ -39,7 +39,7 @@ static MOD_HTTP2: Modules<2> = Modules([c"mod_http2.c".as_ptr(), ptr::null()]);
 const BEFORE_ALL_OTHERS: c_int = ffi::APR_HOOK_REALLY_FIRST - 100;
 
 /// Registers every hook. httpd calls it at each start and restart.
-pub(super) unsafe extern "C" fn register(pool: *mut ffi::apr_pool_t) {
+pub(crate) unsafe extern "C" fn register(pool: *mut ffi::apr_pool_t) {
     let is_registered = guard(Site::RegisterHooks, Sink::Process, false, || {
         let none = ptr::null();
         let middle = ffi::APR_HOOK_MIDDLE as c_int;
@@ -90,9 +90,9 @@ pub(super) unsafe extern "C" fn register(pool: *mut ffi::apr_pool_t) {
         // mod_ssl's hooks are optional: without mod_ssl, nobody calls them.
         for (name, hook) in [
             // SAFETY: mod_ssl calls the hook `init_server` with exactly this function's arguments.
-            (c"init_server", unsafe { std::mem::transmute::<InitServer, AnyHook>(tls::init_server) }),
+            (c"init_server", unsafe { std::mem::transmute::<InitServer, AnyHook>(ssl::init_server) }),
             // SAFETY: mod_ssl calls the hook `pre_handshake` with exactly this function's arguments.
-            (c"pre_handshake", unsafe { std::mem::transmute::<PreHandshake, AnyHook>(tls::pre_handshake) }),
+            (c"pre_handshake", unsafe { std::mem::transmute::<PreHandshake, AnyHook>(ssl::pre_handshake) }),
         ] {
             add_optional_hook(name, hook);
         }
@@ -108,13 +108,13 @@ pub(super) unsafe extern "C" fn register(pool: *mut ffi::apr_pool_t) {
 }
 
 /// Registers a hook that another module may or may not have.
-pub(super) fn add_optional_hook(name: &'static CStr, hook: AnyHook) {
+pub(crate) fn add_optional_hook(name: &'static CStr, hook: AnyHook) {
     let middle = ffi::APR_HOOK_MIDDLE as c_int;
     // SAFETY: httpd asks for our hooks, at start-up and from one thread; name and function stay mapped (-z nodelete).
     unsafe { ffi::apr_optional_hook_add(name.as_ptr(), Some(hook), ptr::null(), ptr::null(), middle) };
 }
 
-pub(super) type AnyHook = unsafe extern "C" fn();
+pub(crate) type AnyHook = unsafe extern "C" fn();
 type InitServer = unsafe extern "C" fn(
     *mut ffi::server_rec,
     *mut ffi::apr_pool_t,
@@ -135,7 +135,7 @@ unsafe extern "C" fn check_config(
     // SAFETY: httpd gives the main server of the configuration it has read.
     let main = unsafe { Server::from_raw(main) };
     guard(Site::CheckConfig, Sink::Server(main), REFUSED, || {
-        tls::reset_virtual_hosts();
+        ssl::reset_virtual_hosts();
         for server in main.and_following() {
             let Some(config) = server.config() else { return REFUSED };
             if let Err(problem) = config.check() {
@@ -145,7 +145,7 @@ unsafe extern "C" fn check_config(
         }
         // SAFETY: httpd's pool for the configuration that it has read.
         let pool = unsafe { Pool::from_raw(pool) };
-        if secrets::load(main, pool) { ffi::OK } else { REFUSED }
+        if startup::load(main, pool) { ffi::OK } else { REFUSED }
     })
 }
 
@@ -171,14 +171,14 @@ unsafe extern "C" fn post_config(
         {
             return ffi::OK;
         }
-        secrets::note_start();
-        secrets::warn_of_shared_realms(main);
+        startup::note_start();
+        startup::warn_of_shared_realms(main);
         let Some(config) = main.config() else { return REFUSED };
         log(Sink::Server(main), Level::Notice, format_args!("{}: {}", tags::STARTED, start_up_line(config)));
         let enabled = main.and_following().any(|server| server.config().is_some_and(ServerConfig::enabled));
         // SAFETY: the name is a C string.
         let has_ssl = !unsafe { ffi::ap_find_linked_module(c"mod_ssl.c".as_ptr()) }.is_null();
-        if enabled && tls::virtual_hosts() == 0 {
+        if enabled && ssl::virtual_hosts() == 0 {
             let missing =
                 if has_ssl { "no enabled virtual host has SSLEngine On" } else { "mod_ssl is not loaded" };
             let tag = tags::NO_TLS;
@@ -201,7 +201,7 @@ fn start_up_line(config: &ServerConfig) -> String {
         "mod_token_binding/{} with {}, TLS virtual hosts enabled: {}, key parameters:",
         env!("CARGO_PKG_VERSION"),
         openssl.to_string_lossy(),
-        tls::virtual_hosts()
+        ssl::virtual_hosts()
     );
     for parameters in config.key_parameters() {
         // Writing to a String can't fail.
@@ -250,7 +250,7 @@ unsafe extern "C" fn post_perdir_config(request: *mut ffi::request_rec) -> c_int
 
 /// mod_ssl has asked for the directory's certificate, if there was one to ask for.
 unsafe extern "C" fn check_access(request: *mut ffi::request_rec) -> c_int {
-    if !tls::verifies_clients() {
+    if !ssl::verifies_clients() {
         return ffi::DECLINED;
     }
     // SAFETY: httpd gives the request that this thread serves.

@@ -4,12 +4,12 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::ffi;
-use super::guard::{Site, guard};
-use super::hooks::add_optional_hook;
-use super::log::Sink;
-use super::request::Request;
-use super::server::Server;
+use crate::httpd::ffi;
+use crate::httpd::guard::{Site, guard};
+use crate::httpd::hook::add_optional_hook;
+use crate::httpd::log::Sink;
+use crate::httpd::request::Request;
+use crate::httpd::server::Server;
 use token_binding_server::counters::{Count, Shared};
 
 /// In memory that the parent process shares with its children, for as long as it lives: graceful restarts included.
@@ -18,14 +18,14 @@ static SHARED: AtomicPtr<Shared> = AtomicPtr::new(ptr::null_mut());
 type StatusHook = unsafe extern "C" fn(*mut ffi::request_rec, c_int) -> c_int;
 
 /// Registers the hook with mod_status; without mod_status, nobody calls it.
-pub(super) fn register() {
+pub(crate) fn register() {
     // SAFETY: mod_status calls the hook `status_hook` with exactly this function's arguments.
-    let hook = unsafe { std::mem::transmute::<StatusHook, super::hooks::AnyHook>(show) };
+    let hook = unsafe { std::mem::transmute::<StatusHook, crate::httpd::hook::AnyHook>(show) };
     add_optional_hook(c"status_hook", hook);
 }
 
 /// Makes the shared memory, once in the parent's life. `false`: there is none to be had.
-pub(super) fn create(server: Server<'_>) -> bool {
+pub(crate) fn create(server: Server<'_>) -> bool {
     if let Some(shared) = shared() {
         shared.warned.clear();
         return true;
@@ -53,7 +53,7 @@ fn shared() -> Option<&'static Shared> {
 }
 
 /// Counts something, in whichever process it happens.
-pub(super) fn count(what: Count, number: u64) {
+pub(crate) fn count(what: Count, number: u64) {
     if number > 0
         && let Some(shared) = shared()
     {
@@ -62,7 +62,7 @@ pub(super) fn count(what: Count, number: u64) {
 }
 
 /// Whether nothing has been said of a cookie with this name since the last start, in any process.
-pub(super) fn is_first_of_name(name: &[u8]) -> bool {
+pub(crate) fn is_first_of_name(name: &[u8]) -> bool {
     shared().is_none_or(|shared| shared.warned.add(name))
 }
 

@@ -7,13 +7,13 @@ use std::ffi::CStr;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::ffi;
-use super::filter::{Filter, Foreign, look_once};
-use super::guard::Site;
-use super::log::{Sink, log};
-use super::request::Request;
-use super::status::{count, is_first_of_name};
-use super::table::Table;
+use crate::httpd::ffi;
+use crate::httpd::filter::{Filter, Foreign, look_once};
+use crate::httpd::guard::Site;
+use crate::httpd::log::{Sink, log};
+use crate::httpd::request::Request;
+use crate::httpd::table::Table;
+use crate::module::status::{count, is_first_of_name};
 use token_binding_server::cookies::incoming::{self, Cause, Incoming, RefusedCookie};
 use token_binding_server::cookies::outgoing::{
     self, BoundName, Outgoing, Personal, Size, Withheld, needs_private,
@@ -54,7 +54,7 @@ static INCLUDES: Foreign = Foreign::new(c"INCLUDES");
 
 /// What is kept with a request on a virtual host that binds cookies.
 #[derive(Debug)]
-pub(super) struct CookieState {
+pub(crate) struct CookieState {
     kind: ClientKind,
     /// Did it come with a bound cookie whose seal holds?
     had_cookie: bool,
@@ -83,7 +83,7 @@ impl Lines {
 
 /// What is known of the client; which key it has proved, the request's Token Bindings say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ClientKind {
+pub(crate) enum ClientKind {
     Bound,
     Unbound,
     Unknown,
@@ -91,7 +91,7 @@ pub(super) enum ClientKind {
 }
 
 /// Registers the filters with httpd, once per start.
-pub(super) fn register() {
+pub(crate) fn register() {
     for (filter, name, kind) in
         [(&FILTER, c"TOKEN_BINDING_COOKIES", FILTER_TYPE), (&EARLY, c"TOKEN_BINDING_EARLY", EARLY_TYPE)]
     {
@@ -103,7 +103,7 @@ pub(super) fn register() {
 }
 
 /// Looks other modules up, once per start, when all have registered.
-pub(super) fn find_others() {
+pub(crate) fn find_others() {
     INCLUDES.find();
     // SAFETY: the name is a C string.
     let mod_cache = unsafe { ffi::ap_find_linked_module(c"mod_cache.c".as_ptr()) };
@@ -115,12 +115,12 @@ fn binder(request: Request<'_>) -> Result<Option<Binder<'_>>, ()> {
     request.server_config().ok_or(())?.cookies.binder().map_err(|_| ())
 }
 
-pub(super) fn are_bound(request: Request<'_>) -> bool {
+pub(crate) fn are_bound(request: Request<'_>) -> bool {
     !matches!(binder(request), Ok(None))
 }
 
 /// The request's headers have been read, and its Token Bindings are known: rewrites its `Cookie` header.
-pub(super) fn receive(request: Request<'_>, kind: ClientKind) -> Response {
+pub(crate) fn receive(request: Request<'_>, kind: ClientKind) -> Response {
     let binder = match binder(request) {
         Ok(None) => return Response::ServeUnbound,
         Ok(Some(binder)) => binder,
@@ -208,7 +208,7 @@ fn fault(request: Request<'_>, what: &str) -> Response {
 }
 
 /// Has the cookies of a request's response sealed, and caches told if it is one client's own.
-pub(super) fn prepare(request: Request<'_>, binds_cookies: bool) {
+pub(crate) fn prepare(request: Request<'_>, binds_cookies: bool) {
     // A sub-request sends no headers of its own, but a cache can keep it.
     let is_part = request.is_sub_request();
     if CACHES.load(Ordering::Relaxed)
@@ -222,7 +222,7 @@ pub(super) fn prepare(request: Request<'_>, binds_cookies: bool) {
 }
 
 /// Somebody has asked for the client's Token Binding, perhaps when the filters were there already: the answer depends on it.
-pub(super) fn note_asked(request: Request<'_>) {
+pub(crate) fn note_asked(request: Request<'_>) {
     request.note_asked();
     let whole = request.whole();
     if whole.bindings().is_some() && whole.is_prepared() {
@@ -325,7 +325,7 @@ fn seal_all(request: Request<'_>) -> bool {
 }
 
 /// The response's headers are about to be written: no bound cookie leaves that was not sealed for this very request.
-pub(super) fn check_all(request: Request<'_>) {
+pub(crate) fn check_all(request: Request<'_>) {
     let binder = match binder(request) {
         Ok(None) => return,
         Ok(Some(binder)) => binder,

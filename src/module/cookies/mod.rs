@@ -1,0 +1,5 @@
+//! Bound cookies at httpd's border.
+
+mod outgoing;
+
+pub(crate) use outgoing::*;
