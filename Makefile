@@ -57,6 +57,7 @@ lint: setup-build
 unit: setup-build
 	$(CARGO) test --package token-binding-server --package fuzz --locked
 	$(CARGO) test --package token-binding --package tokbind --all-features --locked
+	$(CARGO) test --package mod_token_binding --test rooms --locked
 
 blackbox: setup-test build
 	$(CARGO) build --locked --package mod_token_binding --features fault-injection

@@ -17,6 +17,6 @@
 include!(concat!(env!("OUT_DIR"), "/bindings.rs"));
 
 /// httpd.h: the hook has done its part.
-pub(crate) const OK: std::ffi::c_int = 0;
+pub(super) const OK: std::ffi::c_int = 0;
 /// httpd.h: the hook has nothing to say; let the others run.
-pub(crate) const DECLINED: std::ffi::c_int = -1;
+pub(super) const DECLINED: std::ffi::c_int = -1;

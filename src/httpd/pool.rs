@@ -3,9 +3,9 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::marker::PhantomData;
 
-use crate::httpd::ffi;
-use crate::httpd::guard::{Site, guard};
-use crate::httpd::log::Sink;
+use super::ffi;
+use super::guard::{Site, guard};
+use super::log::Sink;
 
 /// What apr_palloc aligns to (APR_ALIGN_DEFAULT).
 const POOL_ALIGNMENT: usize = 8;
@@ -20,11 +20,11 @@ pub(crate) struct Pool<'p> {
 impl<'p> Pool<'p> {
     /// # Safety
     /// `raw` must be a pool that is not cleared during `'p`, and used by this thread only.
-    pub(crate) unsafe fn from_raw(raw: *mut ffi::apr_pool_t) -> Self {
+    pub(super) unsafe fn from_raw(raw: *mut ffi::apr_pool_t) -> Self {
         Self { raw, lifetime: PhantomData }
     }
 
-    pub(crate) fn as_ptr(self) -> *mut ffi::apr_pool_t {
+    pub(super) fn as_ptr(self) -> *mut ffi::apr_pool_t {
         self.raw
     }
 
@@ -50,7 +50,7 @@ impl<'p> Pool<'p> {
     }
 
     /// Copies bytes into the pool, with a NUL behind them.
-    pub(crate) fn copy(self, bytes: &[u8]) -> *const c_char {
+    pub(super) fn copy(self, bytes: &[u8]) -> *const c_char {
         // SAFETY: the pool is alive (from_raw); apr_pstrmemdup reads `bytes.len()` bytes and aborts httpd without memory.
         unsafe { ffi::apr_pstrmemdup(self.raw, bytes.as_ptr().cast(), bytes.len()) }
     }
@@ -70,7 +70,7 @@ impl<'p> Pool<'p> {
 
 /// The cleanup of [`Pool::place`]. C calls it with a pointer to a `T` that `place` has written, once.
 unsafe extern "C" fn drop_placed<T>(data: *mut c_void) -> ffi::apr_status_t {
-    guard(Site::PoolCleanup, Sink::Process, 0, || {
+    guard(Site("PoolCleanup"), Sink::PROCESS, 0, || {
         // SAFETY: `place` registered this function with a pointer to a T; APR runs a cleanup once and before it takes the
         // memory back, and the references that `place` gave out ended with 'p.
         unsafe { data.cast::<T>().drop_in_place() };

@@ -1,13 +1,12 @@
-//! A server or virtual host, and its settings.
+//! A server or virtual host, and httpd itself.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
-use std::ptr;
 
-use crate::httpd::ffi;
-use crate::httpd::pool::Pool;
-use crate::httpd::slot;
-use token_binding_server::config::ServerConfig;
+use super::ffi;
+use super::log::Sink;
+use super::pool::Pool;
+use super::slot::{self, Kept};
 
 /// A `server_rec` (server or virtual host) that lives at least as long as `'s`.
 #[derive(Clone, Copy)]
@@ -19,36 +18,45 @@ pub(crate) struct Server<'s> {
 impl<'s> Server<'s> {
     /// # Safety
     /// `raw` must be a `server_rec` that is valid during `'s`.
-    pub(crate) unsafe fn from_raw(raw: *mut ffi::server_rec) -> Self {
+    pub(super) unsafe fn from_raw(raw: *mut ffi::server_rec) -> Self {
         Self { raw, lifetime: PhantomData }
     }
 
-    pub(crate) fn as_ptr(self) -> *mut ffi::server_rec {
+    pub(super) fn as_ptr(self) -> *mut ffi::server_rec {
         self.raw
     }
 
-    /// Its settings; `None` only after a fault when they were made.
-    pub(crate) fn config(self) -> Option<&'s ServerConfig> {
-        // SAFETY: our slot holds what `create_server_config` or the merge made, which lives as long as the server.
-        unsafe { self.config_ptr().as_ref() }
+    pub(crate) fn sink(self) -> Sink<'s> {
+        // SAFETY: the server_rec is valid (from_raw).
+        unsafe { Sink::of_server(self.raw) }
     }
 
-    /// The settings that belong to this virtual host alone. httpd has those that say nothing of their own share the main
-    /// server's; such a one gets a copy.
-    pub(crate) fn own_config(self, main: Server<'_>, pool: Pool<'_>) -> *mut ServerConfig {
-        let config = self.config_ptr();
-        // SAFETY: our slot holds what `create_server_config` or the merge made, which lives as long as the server.
-        let Some(shared) = (unsafe { config.as_ref() }) else { return config };
-        if self.raw == main.raw || config != main.config_ptr() {
-            return config;
-        }
-        let own = ptr::from_mut(pool.place(shared.clone()));
+    /// What the module keeps with it: its settings. httpd has virtual hosts that say nothing of their own share the main
+    /// server's.
+    pub(crate) fn kept<T: 'static>(self) -> Option<&'s T> {
+        // SAFETY: what the slot holds lives as long as the server, and is not changed once it stands there but for directives
+        // that httpd reads, when nobody else looks.
+        unsafe { self.kept_ptr::<T>().as_ref() }
+    }
+
+    /// Puts another value in the place of what is kept with this virtual host. The one before lives on, for it may be shared.
+    pub(crate) fn keep<T: 'static>(self, value: T) {
+        // SAFETY: the server_rec is valid (from_raw).
+        let server = unsafe { &*self.raw };
+        // SAFETY: httpd's process_rec lives as long as the process.
+        let pool = unsafe { (*server.process).pconf };
+        // SAFETY: httpd's pool for the configuration, which is set up by one thread.
+        let pool = unsafe { Pool::from_raw(pool) };
+        // SAFETY: module_config is the server's own vector, which lives in `pconf` too.
+        unsafe { slot::set(server.module_config, pool.place(Kept::new(value))) };
+    }
+
+    /// As [`kept`](Self::kept), for the directives that write to it.
+    pub(super) fn kept_ptr<T: 'static>(self) -> *mut T {
         // SAFETY: the server_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).module_config };
-        // SAFETY: module_config is the server's own vector; the pool is the configuration's, and
-        // lives as long as the vector.
-        unsafe { slot::set(configs, own) };
-        own
+        // SAFETY: module_config is the server's vector.
+        unsafe { slot::get(configs) }
     }
 
     /// Where it was written: file and line.
@@ -84,16 +92,8 @@ impl<'s> Server<'s> {
         unsafe { CStr::from_ptr(name) }.to_bytes()
     }
 
-    /// As [`config`](Self::config), for the directives that write to it.
-    pub(crate) fn config_ptr(self) -> *mut ServerConfig {
-        // SAFETY: the server_rec is valid (from_raw).
-        let configs = unsafe { (*self.raw).module_config };
-        // SAFETY: module_config is the server's vector.
-        unsafe { slot::get(configs) }
-    }
-
     /// The pool that lives as long as the process, through all restarts.
-    pub(crate) fn process_pool(self) -> *mut ffi::apr_pool_t {
+    pub(super) fn process_pool(self) -> *mut ffi::apr_pool_t {
         // SAFETY: the server_rec is valid (from_raw).
         let process = unsafe { (*self.raw).process };
         // SAFETY: httpd's process_rec lives as long as the process.
@@ -109,4 +109,25 @@ impl<'s> Server<'s> {
             (!next.is_null()).then(|| unsafe { Self::from_raw(next) })
         })
     }
+}
+
+/// `ServerRoot`.
+pub(crate) fn root() -> Option<&'static CStr> {
+    // SAFETY: httpd sets it before it reads the configuration, and does not change it after.
+    let root = unsafe { ffi::ap_server_root };
+    // SAFETY: a C string in the process's pool.
+    (!root.is_null()).then(|| unsafe { CStr::from_ptr(root) })
+}
+
+/// Whether httpd reads its configuration for the first of the two times that it does when it starts.
+pub(crate) fn is_first_pass() -> bool {
+    // SAFETY: a question to httpd about itself.
+    let state = unsafe { ffi::ap_state_query(ffi::AP_SQ_MAIN_STATE as c_int) };
+    state == ffi::AP_SQ_MS_CREATE_PRE_CONFIG as c_int
+}
+
+/// Whether a module, by its name as `<IfModule>` takes it, is loaded.
+pub(crate) fn has_module(name: &CStr) -> bool {
+    // SAFETY: the name is a C string.
+    !unsafe { ffi::ap_find_linked_module(name.as_ptr()) }.is_null()
 }

@@ -1,11 +1,10 @@
 //! APR's tables: a request's headers, trailers and environment.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
 
-use crate::httpd::ffi;
-use crate::httpd::pool::Pool;
-use token_binding_server::headers::{Field, Taken, may_be_reserved, reserved};
+use super::ffi;
+use super::pool::Pool;
 
 /// A table that lives at least as long as `'t`, and so do the strings in it. Two are equal if they are the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,7 +16,7 @@ pub(crate) struct Table<'t> {
 impl<'t> Table<'t> {
     /// # Safety
     /// `raw` must be a table whose pool is not cleared during `'t`, and used by this thread only.
-    pub(crate) unsafe fn from_raw(raw: *mut ffi::apr_table_t) -> Self {
+    pub(super) unsafe fn from_raw(raw: *mut ffi::apr_table_t) -> Self {
         Self { raw, lifetime: PhantomData }
     }
 
@@ -55,65 +54,32 @@ impl<'t> Table<'t> {
         }
     }
 
-    fn remove(self, name: &CStr) {
+    /// Removes every entry with this name, which is there.
+    pub(crate) fn remove(self, name: &CStr) {
         // SAFETY: the table is alive (from_raw); the name is a C string.
         unsafe { ffi::apr_table_unset(self.raw, name.as_ptr()) }
     }
 
-    /// Removes every header that a client must not send beyond this module, and tells what was there. Where that was one
-    /// message and nothing else, as with most requests of clients that have a key, its entry is left to the caller.
-    pub(crate) fn take_reserved(self) -> (Taken<'t>, Option<MessageEntry<'t>>) {
-        let mut candidates = self.entries().enumerate().filter(|(_, entry)| may_be_reserved(entry.initial()));
-        match candidates.next() {
-            Some(first) => self.take(std::iter::once(first).chain(candidates)),
-            None => (Taken::default(), None),
+    /// Gives the entry at a place another name and value, without moving the others. `false`: another entry is there, or the
+    /// names don't begin with the same four letters, which is what APR's tables find their entries by.
+    pub(crate) fn rename(self, place: usize, name: &CStr, new_name: &'t CStr, value: &'t CStr) -> bool {
+        let (Some(start), Some(new_start)) = (name.to_bytes().get(..4), new_name.to_bytes().get(..4)) else {
+            return false;
+        };
+        if !start.eq_ignore_ascii_case(new_start) {
+            return false;
         }
-    }
-
-    fn take(
-        self,
-        candidates: impl Iterator<Item = (usize, Entry<'t>)>,
-    ) -> (Taken<'t>, Option<MessageEntry<'t>>) {
-        let mut taken = Taken::default();
-        let mut found = 0;
-        let mut last = None;
-        for (place, entry) in candidates {
-            if taken.add(entry.name().to_bytes(), entry.value().to_bytes()) {
-                found += 1;
-                last = Some((place, entry.name()));
-            }
-        }
-        match last {
-            None => {}
-            Some((place, name)) if found == 1 && taken.message != Field::Absent => {
-                return (taken, Some(MessageEntry { table: self, place, name }));
-            }
-            Some((_, name)) if found == 1 => self.remove(name),
-            Some(_) => self.retain(|name| reserved(name).is_none()),
-        }
-        (taken, None)
-    }
-
-    /// Gives the entry at a place another name and value, without moving the others. `false`: another entry is there.
-    ///
-    /// Both names must begin with the same four letters: that is what APR's tables find their entries by.
-    fn rename(self, place: usize, name: &CStr, new_name: &'t CStr, value: &'t CStr) -> bool {
-        // SAFETY: apr_table_elts is a cast: an apr_table_t begins with its array header, which is alive (from_raw).
-        let array = unsafe { &*self.raw.cast::<ffi::apr_array_header_t>() };
-        let count = usize::try_from(array.nelts).unwrap_or(0);
+        let (entries, count) = self.array();
         if place >= count {
             return false;
         }
-        // SAFETY: the array holds `nelts` initialised entries, at least one, and no iterator over it is in use.
-        let entries: &mut [ffi::apr_table_entry_t] =
-            unsafe { std::slice::from_raw_parts_mut(array.elts.cast(), count) };
-        match entries.get_mut(place).filter(|entry| entry.key.cast_const() == name.as_ptr()) {
-            Some(entry) => {
-                (entry.key, entry.val) = (new_name.as_ptr().cast_mut(), value.as_ptr().cast_mut());
-                true
-            }
-            None => false,
+        // SAFETY: the array holds `count` initialised entries, and this thread alone uses it.
+        let entry = unsafe { &mut *entries.wrapping_add(place) };
+        if entry.key.cast_const() != name.as_ptr() {
+            return false;
         }
+        (entry.key, entry.val) = (new_name.as_ptr().cast_mut(), value.as_ptr().cast_mut());
+        true
     }
 
     /// Removes the entries whose names don't stay. One by one that would take, of a client that sends thousands, the square
@@ -133,7 +99,7 @@ impl<'t> Table<'t> {
         if gone == 0 {
             return;
         }
-        // SAFETY: the table is alive (from_raw); no iterator over it is left.
+        // SAFETY: the table is alive (from_raw).
         unsafe { ffi::apr_table_clear(self.raw) };
         for (name, value) in kept {
             self.add(name, value);
@@ -147,7 +113,7 @@ impl<'t> Table<'t> {
         Self { raw, lifetime: PhantomData }
     }
 
-    pub(crate) fn as_ptr(self) -> *mut ffi::apr_table_t {
+    pub(super) fn as_ptr(self) -> *mut ffi::apr_table_t {
         self.raw
     }
 
@@ -161,70 +127,67 @@ impl<'t> Table<'t> {
         self.entries().next().is_none()
     }
 
-    /// The entries, as long as the table is not changed. Their strings live in the table's pool, and so survive
-    /// their entry's removal.
-    fn entries(self) -> impl Iterator<Item = Entry<'t>> {
+    /// The entries and their number.
+    fn array(self) -> (*mut ffi::apr_table_entry_t, usize) {
         // SAFETY: apr_table_elts is a cast: an apr_table_t begins with its array header, which is alive (from_raw).
         let array = unsafe { &*self.raw.cast::<ffi::apr_array_header_t>() };
-        let count = usize::try_from(array.nelts).unwrap_or(0);
-        let entries: &'t [ffi::apr_table_entry_t] = if count == 0 || array.elts.is_null() {
-            &[]
-        } else {
-            // SAFETY: the array holds `nelts` initialised entries; it is not changed while the iterator is in use.
-            unsafe { std::slice::from_raw_parts(array.elts.cast(), count) }
-        };
-        entries.iter().filter(|entry| !entry.key.is_null()).map(Entry)
+        let count = if array.elts.is_null() { 0 } else { array.nelts };
+        (array.elts.cast(), usize::try_from(count).unwrap_or(0))
+    }
+
+    /// The entries, each as it is when it is its turn: the table may change meanwhile. Their strings live in the table's
+    /// pool, and so survive their entry's removal.
+    pub(crate) fn entries(self) -> impl Iterator<Item = Entry<'t>> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            loop {
+                let (entries, count) = self.array();
+                if next >= count {
+                    return None;
+                }
+                let place = next;
+                next += 1;
+                // SAFETY: the array holds `count` initialised entries, and this thread alone uses it.
+                let entry = unsafe { &*entries.wrapping_add(place) };
+                if !entry.key.is_null() {
+                    return Some(Entry { place, name: entry.key, value: entry.val, lifetime: PhantomData });
+                }
+            }
+        })
     }
 }
 
-/// The entry of a client's `Sec-Token-Binding` header. It is replaced by what it has proved, or removed.
-pub(crate) struct MessageEntry<'t> {
-    table: Table<'t>,
-    place: usize,
-    name: &'t CStr,
-}
-
-impl<'t> MessageEntry<'t> {
-    /// Puts the header that passes the result on in its place.
-    pub(crate) fn replace(self, name: &'t CStr, value: &'t CStr) {
-        let (table, is_replaced) = (self.table, self.table.rename(self.place, self.name, name, value));
-        if is_replaced {
-            std::mem::forget(self);
-        } else {
-            drop(self);
-            table.add(name, value);
-        }
-    }
-}
-
-impl Drop for MessageEntry<'_> {
-    fn drop(&mut self) {
-        self.table.remove(self.name);
-    }
-}
-
-/// An entry of a table, with a name. How long a string is, C finds out by reading it: only what is asked for
-/// is read.
+/// An entry of a table, with a name. How long a string is, C finds out by reading it: only what is asked for is read.
 #[derive(Clone, Copy)]
-struct Entry<'t>(&'t ffi::apr_table_entry_t);
+pub(crate) struct Entry<'t> {
+    place: usize,
+    name: *const c_char,
+    value: *const c_char,
+    lifetime: PhantomData<&'t ()>,
+}
 
 impl<'t> Entry<'t> {
+    /// Where it stands in its table.
+    pub(crate) fn place(self) -> usize {
+        self.place
+    }
+
     /// The name's first byte; 0 for a name without any.
-    fn initial(self) -> u8 {
+    pub(crate) fn initial(self) -> u8 {
         // SAFETY: a table's names are C strings, which have at least their NUL.
-        unsafe { *self.0.key.cast::<u8>() }
+        unsafe { *self.name.cast::<u8>() }
     }
 
-    fn name(self) -> &'t CStr {
+    pub(crate) fn name(self) -> &'t CStr {
         // SAFETY: a table's names are C strings in a pool that outlives 't.
-        unsafe { CStr::from_ptr(self.0.key) }
+        unsafe { CStr::from_ptr(self.name) }
     }
 
-    fn value(self) -> &'t CStr {
-        if self.0.val.is_null() {
+    pub(crate) fn value(self) -> &'t CStr {
+        if self.value.is_null() {
             return c"";
         }
         // SAFETY: a table's values are C strings in a pool that outlives 't.
-        unsafe { CStr::from_ptr(self.0.val) }
+        unsafe { CStr::from_ptr(self.value) }
     }
 }

@@ -1,11 +1,6 @@
 //! A request has arrived: its headers are cleared of what a client must not set, it is judged, and what was verified is
 //! passed on.
 
-use crate::httpd::log::{Sink, log};
-use crate::httpd::request::Request;
-use crate::module::cookies::{self, ClientKind};
-use crate::module::status::count;
-use crate::module::trailers;
 use token_binding_server::bindings::TokenBindings;
 use token_binding_server::config::ServerConfig;
 use token_binding_server::counters::Count;
@@ -13,11 +8,69 @@ use token_binding_server::headers::{Taken, connection_names_reserved};
 use token_binding_server::outcome::{Level, Refusal, Response, tags};
 use token_binding_server::policy::{Judgement, Standing, judge};
 use token_binding_server::texts::Texted;
-use token_binding_server::variable::{Facts, Variable};
+use token_binding_server::variable::Facts;
 
-/// Clears the request's headers, judges it, and passes on what was verified. `ServeUnbound` stands for "serve".
-pub(crate) fn receive(request: Request<'_>) -> Response {
-    let (taken, message) = request.headers().take_reserved();
+use crate::httpd::guard::Site;
+use crate::httpd::hook::{RequestHook, Status};
+use crate::httpd::request::Request;
+
+use super::cookies;
+use super::log::log;
+use super::pass_on::{forget_redirected, pass_on_first, restore, settle};
+use super::scrub::take_reserved;
+use super::state::{ClientKind, Known as _};
+use super::status::count;
+use super::trailers;
+use super::{connection, virtual_hosts};
+
+/// A request's headers have been read.
+pub(super) struct PostReadRequest;
+
+impl RequestHook for PostReadRequest {
+    const SITE: Site = Site("PostReadRequest");
+
+    fn run(request: Request<'_>) -> Status {
+        status_of(receive(request))
+    }
+}
+
+/// The directory's settings are known now: passes on what they ask for, if that is something else.
+pub(super) struct PostPerdirConfig;
+
+impl RequestHook for PostPerdirConfig {
+    const SITE: Site = Site("PostPerdirConfig");
+
+    fn run(request: Request<'_>) -> Status {
+        settle(request);
+        Status::Declined
+    }
+}
+
+/// mod_ssl has asked for the directory's certificate, if there was one to ask for.
+pub(super) struct CheckAccess;
+
+impl RequestHook for CheckAccess {
+    const SITE: Site = Site("CheckAccess");
+
+    fn run(request: Request<'_>) -> Status {
+        if !virtual_hosts::verifies_clients() {
+            return Status::Declined;
+        }
+        status_of(receive_certificate(request))
+    }
+}
+
+fn status_of(response: Response) -> Status {
+    match response {
+        Response::Serve => Status::Declined,
+        Response::BadRequest => Status::BadRequest,
+        Response::ServerError => Status::Refused,
+    }
+}
+
+/// Clears the request's headers, judges it, and passes on what was verified.
+fn receive(request: Request<'_>) -> Response {
+    let (taken, message) = take_reserved(request.headers());
     trailers::watch(request);
     let Some(config) = request.server_config() else { return Response::ServerError };
     if request.origin().is_some() {
@@ -26,7 +79,7 @@ pub(crate) fn receive(request: Request<'_>) -> Response {
         forget_redirected(request, config);
         restore(request);
         return match request.cookies() {
-            Some(_) => Response::ServeUnbound,
+            Some(_) => Response::Serve,
             None => cookies::receive(request, ClientKind::Unknown),
         };
     }
@@ -36,8 +89,8 @@ pub(crate) fn receive(request: Request<'_>) -> Response {
     match bindings(request, config, taken) {
         Ok(Some(_)) if names_our_headers(request) => refuse(request, config, Refusal::HopByHop),
         Ok(Some(bindings)) => {
-            let facts = Facts { bindings: request.keep(bindings), certificate: None };
-            request.pass_on_first(facts, config, message);
+            let facts = Facts { bindings: request.keep_bindings(bindings), certificate: None };
+            pass_on_first(request, facts, config, message);
             cookies::receive(request, ClientKind::Bound)
         }
         Ok(None) => cookies::receive(request, ClientKind::Unbound),
@@ -46,12 +99,12 @@ pub(crate) fn receive(request: Request<'_>) -> Response {
 }
 
 /// Logs why, and does what the configuration makes of it.
-pub(crate) fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Response {
+fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Response {
     let strict = config.strict();
-    log(Sink::Request(request), refusal.level(strict), format_args!("{refusal}"));
+    log(request.sink(), refusal.level(strict), format_args!("{refusal}"));
     count(Count::of(&refusal), 1);
     match refusal.response(strict) {
-        Response::ServeUnbound => cookies::receive(request, ClientKind::Unbound),
+        Response::Serve => cookies::receive(request, ClientKind::Unbound),
         refused => {
             // For the error document, which is served all the same.
             cookies::receive(request, ClientKind::Unknown);
@@ -61,7 +114,7 @@ pub(crate) fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refus
 }
 
 /// Whether the client wants the headers that pass its bindings on taken out on the way to a backend.
-pub(crate) fn names_our_headers(request: Request<'_>) -> bool {
+fn names_our_headers(request: Request<'_>) -> bool {
     // HTTP/1.1's lines are one by now; other protocols and modules have their own ways to fill the table.
     request.headers().get(c"Connection").is_some()
         && request.headers().all(c"Connection").any(|value| connection_names_reserved(value.to_bytes()))
@@ -73,7 +126,7 @@ fn bindings(
     config: &ServerConfig,
     taken: Taken<'_>,
 ) -> Result<Option<TokenBindings>, Refusal> {
-    let channel = request.connection().channel().map_err(Refusal::Fault)?;
+    let channel = connection::channel(request.connection()).map_err(Refusal::Fault)?;
     let standing = match &channel {
         Some(channel) => Standing::Negotiated(channel.negotiated()),
         None => Standing::NotNegotiated,
@@ -94,15 +147,15 @@ fn bindings(
     }
 }
 
-/// Is the peer believed what it says of its client? If not, says whom it is that is not believed: it may be a proxy that
-/// is missing in the configuration.
+/// Whether the peer is believed what it says of its client. If not, the log says who it is: it may be a proxy that is missing
+/// in the configuration.
 fn comes_from_trusted_proxy(request: Request<'_>, config: &ServerConfig) -> bool {
     let Some(proxies) = config.trusted_proxies() else { return false };
     let peer = request.connection().peer();
     let trusted = proxies.contain(peer);
     if !trusted {
         log(
-            Sink::Request(request),
+            request.sink(),
             Level::Info,
             format_args!(
                 "{}: Sec-...-Token-Binding-ID headers removed: {peer} is not in TokenBindingTrustedProxy",
@@ -113,35 +166,23 @@ fn comes_from_trusted_proxy(request: Request<'_>, config: &ServerConfig) -> bool
     trusted
 }
 
-/// Passes what is known of the request on again, after httpd has replaced its environment or its headers.
-pub(crate) fn restore(request: Request<'_>) {
-    let Some(config) = request.server_config() else { return };
-    let facts = request.facts();
-    if !facts.is_empty() {
-        request.pass_on(facts, config, config.pass(request.directory_config()));
+/// mod_ssl has asked for a certificate, if it was to: passes on what it has found.
+fn receive_certificate(request: Request<'_>) -> Response {
+    let Some(config) = request.server_config() else { return Response::ServerError };
+    if !config.enabled() {
+        return Response::Serve;
     }
-}
-
-/// The request's directory is known, or has become another one: passes on what it asks for, if that is something else.
-pub(crate) fn settle(request: Request<'_>) {
-    let Some((passed, directory)) = request.passed() else { return };
-    if directory == request.directory_address() {
-        return;
-    }
-    let Some(config) = request.server_config() else { return };
-    let pass = config.pass(request.directory_config());
-    if pass == passed {
-        request.note_passed(pass);
-    } else {
-        request.pass_on(request.facts(), config, pass);
-    }
-}
-
-/// In an internal redirect httpd hands the variables on under names of its own, whatever the new directory asks for.
-fn forget_redirected(request: Request<'_>, config: &ServerConfig) {
-    for variable in Variable::ALL {
-        for name in [config.env_name(variable), variable.cgi_name()] {
-            request.environment().unset(request.pool().copy_bytes(&Variable::redirected(name)));
+    match connection::certificate(request.connection()) {
+        Ok(None) => Response::Serve,
+        Ok(Some(_)) if names_our_headers(request) => refuse(request, config, Refusal::HopByHop),
+        Ok(Some(fingerprint)) => {
+            request.keep_certificate(fingerprint);
+            restore(request);
+            Response::Serve
+        }
+        Err(fault) => {
+            log(request.sink(), Level::Error, format_args!("{}: {fault}; refused", tags::REQUEST_FAULT));
+            Response::ServerError
         }
     }
 }

@@ -2,54 +2,85 @@
 
 use std::ffi::CStr;
 
-use crate::httpd::ffi;
-use crate::httpd::filter::{Filter, look_once};
-use crate::httpd::guard::Site;
-use crate::httpd::request::Request;
-use crate::module::cookies;
 use token_binding_server::policy::asks_for_referred;
 
-/// Behind all that makes or changes headers (mod_headers and mod_cache are at AP_FTYPE_CONTENT_SET), and before httpd, or
-/// mod_http2, writes them (AP_FTYPE_PROTOCOL).
-const FILTER_TYPE: ffi::ap_filter_type = ffi::AP_FTYPE_PROTOCOL - 1;
+use crate::httpd::filter::{Handle, Kind, OutputFilter};
+use crate::httpd::guard::Site;
+use crate::httpd::hook::ResponseHook;
+use crate::httpd::request::Request;
+
+use super::cookies;
+use super::pass_on::settle;
+use super::state::Known as _;
 
 const INCLUDE_REFERRED: &CStr = c"Include-Referred-Token-Binding-ID";
 
-static FILTER: Filter = Filter::new();
+/// A request's filters are being put together.
+pub(super) struct InsertFilter;
 
-/// Registers the filter with httpd, once per start.
-pub(crate) fn register() {
-    // SAFETY: httpd copies the name; the function stays mapped (-z nodelete).
-    let record = unsafe {
-        ffi::ap_register_output_filter(c"TOKEN_BINDING_RESPONSE".as_ptr(), Some(response), None, FILTER_TYPE)
-    };
-    FILTER.registered(record);
-}
+impl ResponseHook for InsertFilter {
+    const SITE: Site = Site("InsertFilter");
 
-/// Has the response of a request looked at, if there may be something to add to it.
-pub(crate) fn prepare(request: Request<'_>, binds_cookies: bool) {
-    if wants_referred(request) || (binds_cookies && !request.is_sub_request()) {
-        FILTER.add_once(request);
+    fn run(request: Request<'_>) {
+        if concerns_us(request) {
+            // A sub-request that takes the place of the request (DirectoryIndex, MultiViews) brings its directory with it.
+            settle(request);
+            prepare(request);
+        }
     }
 }
 
-/// Would a redirect of this request ask the client to prove its key to the redirect's target? Only if there is a key.
+/// The filters of a response that takes another one's place are being put together.
+pub(super) struct InsertErrorFilter;
+
+impl ResponseHook for InsertErrorFilter {
+    const SITE: Site = Site("InsertErrorFilter");
+
+    fn run(request: Request<'_>) {
+        if concerns_us(request) {
+            prepare(request);
+        }
+    }
+}
+
+/// Whether there can be anything to do about a response: something is known of its request, or cookies are bound.
+fn concerns_us(request: Request<'_>) -> bool {
+    request.is_known() || cookies::are_bound(request)
+}
+
+/// Has the response of a request looked at by the filters that may have something to do.
+fn prepare(request: Request<'_>) {
+    let binds_cookies = cookies::are_bound(request);
+    request.note_prepared();
+    cookies::prepare(request, binds_cookies);
+    if wants_referred(request) || (binds_cookies && !request.is_sub_request()) {
+        FinishResponse::add_once(request);
+    }
+}
+
+/// Whether a redirect of this request would ask the client to prove its key to the redirect's target. Only if there is a key.
 fn wants_referred(request: Request<'_>) -> bool {
     request.server_config().is_some_and(|config| config.include_referred(request.directory_config()))
         && request.bindings().is_some()
 }
 
-/// The filter: sees the response's first bytes, when its headers are final and not yet sent.
-unsafe extern "C" fn response(
-    filter: *mut ffi::ap_filter_t,
-    brigade: *mut ffi::apr_bucket_brigade,
-) -> ffi::apr_status_t {
-    // SAFETY: httpd calls a filter with its own ap_filter_t and brigade.
-    unsafe {
-        look_once(filter, brigade, Site::ResponseFilter, |request| {
-            finish(request);
-            true
-        })
+/// Sees the response's first bytes behind all that makes or changes headers (mod_headers and mod_cache are of the type
+/// CONTENT_SET), and before httpd, or mod_http2, writes them.
+pub(super) struct FinishResponse;
+
+impl OutputFilter for FinishResponse {
+    const NAME: &'static CStr = c"TOKEN_BINDING_RESPONSE";
+    const KIND: Kind = Kind::BEFORE_PROTOCOL;
+    const SITE: Site = Site("ResponseFilter");
+
+    fn handle() -> &'static Handle {
+        static HANDLE: Handle = Handle::new();
+        &HANDLE
+    }
+
+    fn look(request: Request<'_>) -> bool {
+        finish(request);
+        true
     }
 }
 

@@ -60,7 +60,7 @@ impl fmt::Display for Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Response {
     /// Serve the request, with nothing set.
-    ServeUnbound,
+    Serve,
     /// 400 Bad Request: the client's fault.
     BadRequest,
     /// 500 Internal Server Error: the server's.
@@ -103,7 +103,7 @@ impl Refusal {
             | Self::ForwardedOnBound
             | Self::HopByHop => Response::BadRequest,
             _ if strict => Response::BadRequest,
-            _ => Response::ServeUnbound,
+            _ => Response::Serve,
         }
     }
 
@@ -231,7 +231,7 @@ mod tests {
                 | Refusal::Forwarded(_)
                 | Refusal::ForwardedOnBound
                 | Refusal::HopByHop => Response::BadRequest,
-                _ => Response::ServeUnbound,
+                _ => Response::Serve,
             };
             assert_eq!(refusal.response(false), expected, "{refusal}");
         }

@@ -5,45 +5,26 @@
 mod fault;
 
 use std::ffi::CStr;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::httpd::filter;
-use crate::httpd::log::{Sink, log};
-use crate::httpd::request::Request;
-use token_binding_server::outcome::{Level, tags};
+use super::log::{Level, Sink, log};
 
-/// Where C enters.
+/// The log's tag for a panic.
+const TAG: &str = "TB901";
+
+/// Where C enters, by name: for the log, and for faults that tests inject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Site {
-    AddExtension,
-    Authorization,
-    CheckAccess,
-    CheckConfig,
-    CreateConfig,
-    Directive,
-    Expression,
-    ExpressionLookup,
-    InitServer,
-    InsertErrorFilter,
-    InsertFilter,
-    MergeConfig,
-    ParseExtension,
-    PoolCleanup,
-    PostConfig,
-    PostPerdirConfig,
-    PostReadRequest,
-    PreHandshake,
-    ProcessConnection,
-    RegisterHooks,
-    ResponseFilter,
-    SealCookies,
-    StatusPage,
-    TellCaches,
-    TrailerFilter,
+pub(crate) struct Site(pub(crate) &'static str);
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
 }
 
 /// Runs `body`; if it panics, logs that and answers `on_fault`, which must refuse.
-pub(crate) fn guard<T>(site: Site, sink: Sink, on_fault: T, body: impl FnOnce() -> T) -> T {
+pub(super) fn guard<T>(site: Site, sink: Sink<'_>, on_fault: T, body: impl FnOnce() -> T) -> T {
     let guarded = || {
         #[cfg(feature = "fault-injection")]
         let _failing = fault::inject(site, sink);
@@ -52,24 +33,10 @@ pub(crate) fn guard<T>(site: Site, sink: Sink, on_fault: T, body: impl FnOnce() 
     // The closure only holds httpd's pointers and references into its pools; what a panic leaves half-done in our own
     // state is behind a Mutex, which is then poisoned and refuses.
     catch_unwind(AssertUnwindSafe(guarded)).unwrap_or_else(|_| {
-        log(sink, Level::Error, format_args!("{}: internal error (panic) in {site:?}; refused", tags::PANIC));
-        on_fault
-    })
-}
-
-/// As [`guard`], where C has no answer that refuses: after a panic, nothing is sent in answer to the request.
-pub(crate) fn guard_response<T>(
-    site: Site,
-    request: Request<'_>,
-    on_fault: T,
-    body: impl FnOnce() -> T,
-) -> T {
-    let done = guard(site, Sink::Request(request), None, || Some(body()));
-    done.unwrap_or_else(|| {
-        filter::refuse(request);
+        log(sink, Level::Error, format_args!("{TAG}: internal error (panic) in {site}; refused"));
         on_fault
     })
 }
 
 /// A message from C that is only text, for callers that return one to httpd.
-pub(crate) const INTERNAL_ERROR: &CStr = c"internal error in mod_token_binding (see the error log)";
+pub(super) const INTERNAL_ERROR: &CStr = c"internal error in mod_token_binding (see the error log)";
