@@ -1,10 +1,11 @@
 use openssl::ssl::SslVersion;
 use proptest::prelude::*;
+use tokbind_testing::tls::{ServerOptions, server_ekm};
 use token_binding::verify_header;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
-use crate::testing::{ServerOptions, server_ekm};
+use crate::tls::tests::{connect, trusting};
 use crate::{KeyParameters, PrivateKey, binding};
 
 /// Reads one response from these bytes, which come `at_once` at a time and then end.
@@ -200,7 +201,7 @@ fn frames_bodies() {
 async fn carries_a_binding_that_the_server_can_verify() {
     for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
         let server = ServerOptions::new(version).start().await;
-        let (client, served) = server.connect(&server.options()).await;
+        let (client, served) = connect(&server, &trusting(&server)).await;
         let (client, mut served) = (client.unwrap(), served.unwrap());
         let key = PrivateKey::generate(KeyParameters::ECDSAP256).unwrap();
         let value = binding::header(&client.ekm().unwrap(), &key, None).unwrap();

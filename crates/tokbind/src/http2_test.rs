@@ -1,10 +1,11 @@
 use h2::server::{self, Connection, SendResponse};
 use openssl::ssl::SslVersion;
+use tokbind_testing::tls::{Server, ServerOptions, server_ekm};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
 use super::*;
-use crate::testing::{Server, ServerOptions, server_ekm};
+use crate::tls;
 
 type Served = Connection<SslStream<TcpStream>, Bytes>;
 type Exchange = (http::Request<RecvStream>, SendResponse<Bytes>);
@@ -17,7 +18,7 @@ async fn serve() -> Server {
 
 /// Both ends of an HTTP/2 connection.
 async fn connect(server: &Server, push: bool) -> (Http2, Served) {
-    let (client, served) = server.connect(&server.options().alpn(["h2"])).await;
+    let (client, served) = tls::tests::connect(server, &tls::tests::trusting(server).alpn(["h2"])).await;
     let served = served.unwrap();
     let ekm = server_ekm(&served);
     let (client, served) = tokio::join!(Http2::start(client.unwrap(), push), server::handshake(served));

@@ -34,9 +34,12 @@
 //! # }
 //! ```
 
+#[cfg(feature = "agent")]
 pub mod agent;
+#[cfg(feature = "bench")]
 pub mod bench;
 pub mod binding;
+#[cfg(feature = "check")]
 pub mod check;
 pub mod client;
 mod error;
@@ -47,18 +50,15 @@ pub mod keys;
 mod localhost;
 mod message;
 pub mod probe;
+#[cfg(any(feature = "bench", feature = "check"))]
 mod target;
 mod timeout;
 pub mod tls;
 
-#[cfg(test)]
-mod testing;
-#[cfg(test)]
-mod testing_web;
-
 pub use error::{Error, Result};
 pub use keys::KeyStore;
 pub use message::{Pushed, Request, Response};
+#[cfg(any(feature = "bench", feature = "check"))]
 pub use target::Target;
 pub use token_binding::sign::openssl::PrivateKey;
 pub use token_binding::{Ekm, KeyParameters, Negotiated, ProtocolVersion, TokenBindingType};

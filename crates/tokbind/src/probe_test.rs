@@ -1,9 +1,10 @@
 use openssl::ssl::SslVersion;
 use proptest::prelude::*;
+use tokbind_testing::tls::{Server, ServerOptions};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::testing::{Server, ServerOptions};
+use crate::tls::tests::{connect, trusting};
 
 const OFFER: &[u8] = &[1, 0, 1, 2];
 
@@ -62,7 +63,7 @@ async fn resumes_by_session_id() {
     let mut options = ServerOptions::new(SslVersion::TLS1_2);
     options.tickets = false;
     let server = options.start().await;
-    let (client, _served) = server.connect(&server.options().session_tickets(false)).await;
+    let (client, _served) = connect(&server, &trusting(&server).session_tickets(false)).await;
     let session_id = client.unwrap().ssl().session().unwrap().id().to_vec();
 
     let mut hello = ClientHello::tls12().unwrap().token_binding(OFFER);

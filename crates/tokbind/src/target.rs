@@ -10,7 +10,7 @@ use crate::localhost::name_to_look_up;
 use crate::message::Request;
 use crate::tls::ConnectOptions;
 
-/// A page of a server that [`check`](crate::check) or [`bench`](crate::bench) works on.
+/// A page of a server that `check` or `bench` works on.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub(crate) host: String,

@@ -1,14 +1,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use openssl::ssl::SslVersion;
+use tokbind_testing::tls::ServerOptions;
+use tokbind_testing::web::{Reply, Seen, Web, reply};
 use token_binding::{KeyParameters, Signer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::KeyStore;
-use crate::testing::ServerOptions;
-use crate::testing_web::{Reply, Seen, Web, reply};
 use crate::tls::{ConnectOptions, Offer};
 
 const ASK: (&str, &str) = ("Include-Referred-Token-Binding-ID", "true");

@@ -16,4 +16,4 @@ pub use openssl::ssl::SslVersion;
 pub use options::{ConnectOptions, Offer, ServerName};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

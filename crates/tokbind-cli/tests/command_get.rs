@@ -2,23 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod support;
-#[allow(dead_code, reason = "each test takes what it needs")]
-#[path = "../src/testing.rs"]
-mod testing;
-#[allow(dead_code, reason = "each test takes what it needs")]
-#[path = "../src/testing_web.rs"]
-mod testing_web;
 
 use std::fs;
 
 use openssl::ssl::SslVersion;
 use support::{Said, User};
-use testing::ServerOptions;
-use testing_web::{Reply, Seen, Web, reply};
+use tokbind::{KeyParameters, KeyStore};
+use tokbind_testing::tls::ServerOptions;
+use tokbind_testing::web::{Reply, Seen, Web, reply};
 use token_binding::Signer;
 use token_binding::header::encode;
-// The name that the shared modules know the library by.
-use tokbind::{Ekm, KeyParameters, KeyStore, Result, tls};
 
 const EC: KeyParameters = KeyParameters::ECDSAP256;
 

@@ -1,4 +1,4 @@
-//! A web server on a loopback port that verifies Token Binding messages, for the tests of this crate.
+//! A web server that verifies Token Binding messages and lets the test answer.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -12,39 +12,38 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use openssl::x509::X509;
-use token_binding::verify_header;
+use token_binding::{Ekm, KeyParameters, verify_header};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
-use crate::testing::{ServerOptions, server_ekm, server_name};
-use crate::{Ekm, KeyParameters};
+use crate::tls::{ServerOptions, server_ekm, server_name};
 
 /// A request that came.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+pub struct Seen {
+    pub method: String,
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
     /// The number of its connection.
-    pub(crate) connection: usize,
+    pub connection: usize,
     /// The host that the TLS client asked for.
-    pub(crate) server_name: Option<String>,
+    pub server_name: Option<String>,
     /// The IDs of its bindings, if the message is valid.
-    pub(crate) provided: Option<Vec<u8>>,
-    pub(crate) referred: Option<Vec<u8>>,
+    pub provided: Option<Vec<u8>>,
+    pub referred: Option<Vec<u8>>,
 }
 
 impl Seen {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
-pub(crate) type Reply = Response<Full<Bytes>>;
+pub type Reply = Response<Full<Bytes>>;
 
 /// A response with these header lines.
-pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Reply {
+pub fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Reply {
     let mut reply = Response::builder().status(status);
     for (name, value) in headers {
         reply = reply.header(*name, *value);
@@ -54,10 +53,10 @@ pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Reply 
 
 /// The server, and what it saw.
 #[derive(Clone)]
-pub(crate) struct Web {
-    pub(crate) address: SocketAddr,
+pub struct Web {
+    pub address: SocketAddr,
     /// `None` without TLS.
-    pub(crate) certificate: Option<X509>,
+    pub certificate: Option<X509>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -71,7 +70,7 @@ struct Context {
 
 impl Web {
     /// A server with TLS. Its answer to the extension says which key parameters messages must have.
-    pub(crate) async fn tls(
+    pub async fn tls(
         mut options: ServerOptions,
         handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -101,7 +100,7 @@ impl Web {
     }
 
     /// A server without TLS.
-    pub(crate) async fn plain(handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+    pub async fn plain(handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let seen = Arc::default();
         let web = Web { address: listener.local_addr().unwrap(), certificate: None, seen: Arc::clone(&seen) };
@@ -117,13 +116,13 @@ impl Web {
     }
 
     /// A URL on this server.
-    pub(crate) fn url(&self, host: &str, path: &str) -> String {
+    pub fn url(&self, host: &str, path: &str) -> String {
         let scheme = if self.certificate.is_some() { "https" } else { "http" };
         format!("{scheme}://{host}:{}{path}", self.address.port())
     }
 
     /// The requests that came, in order.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 }

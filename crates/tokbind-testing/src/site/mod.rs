@@ -1,3 +1,7 @@
+//! A web site behind the agent; `routes.rs` has its pages.
+
+mod routes;
+
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,22 +11,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use openssl::ssl::{AlpnError, ExtensionContext, Ssl, SslContext, SslMethod, SslVersion};
-use tokbind::{Ekm, KeyParameters};
+use token_binding::{Ekm, KeyParameters};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
 use tokio_openssl::SslStream;
 use tokio_util::sync::CancellationToken;
 
-use super::identity::identity;
-use super::routes;
+use crate::identity::identity;
 
 /// What a site speaks.
 #[derive(Clone)]
-pub(crate) struct SiteOptions {
-    pub(crate) tls: bool,
-    pub(crate) version: SslVersion,
-    pub(crate) alpn: &'static [u8],
-    pub(crate) token_binding: Option<KeyParameters>,
+pub struct SiteOptions {
+    pub tls: bool,
+    pub version: SslVersion,
+    pub alpn: &'static [u8],
+    pub token_binding: Option<KeyParameters>,
 }
 
 impl Default for SiteOptions {
@@ -37,22 +40,22 @@ impl Default for SiteOptions {
 }
 
 /// A web server. See `routes.rs` for what it serves.
-pub(crate) struct Site {
-    pub(crate) address: SocketAddr,
-    pub(crate) shared: Arc<Shared>,
+pub struct Site {
+    pub address: SocketAddr,
+    pub shared: Arc<Shared>,
     down: CancellationToken,
 }
 
 /// What the tests watch and steer.
-pub(crate) struct Shared {
-    pub(crate) connections: AtomicUsize,
+pub struct Shared {
+    pub connections: AtomicUsize,
     /// Bytes of `/download` that were handed to HTTP, and bytes of `/upload` that came out of it.
-    pub(crate) produced: AtomicUsize,
-    pub(crate) consumed: AtomicUsize,
+    pub produced: AtomicUsize,
+    pub consumed: AtomicUsize,
     /// `/hold` or `/upload` has come.
-    pub(crate) held: Notify,
+    pub held: Notify,
     /// How many of them may be answered.
-    pub(crate) release: Semaphore,
+    pub release: Semaphore,
     alive: Mutex<CancellationToken>,
 }
 
@@ -70,14 +73,14 @@ impl Default for Shared {
 }
 
 /// One connection, as the requests on it see it.
-pub(super) struct Visit {
-    pub(super) number: usize,
-    pub(super) token_binding: Option<(KeyParameters, Ekm)>,
-    pub(super) shared: Arc<Shared>,
+pub(crate) struct Visit {
+    pub(crate) number: usize,
+    pub(crate) token_binding: Option<(KeyParameters, Ekm)>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Site {
-    pub(crate) async fn start(options: SiteOptions) -> Self {
+    pub async fn start(options: SiteOptions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (shared, down) = (Arc::new(Shared::default()), CancellationToken::new());
@@ -87,24 +90,24 @@ impl Site {
     }
 
     /// HTTP/1.1 and HTTP/2, TLS 1.3, Token Binding.
-    pub(crate) async fn usual() -> Self {
+    pub async fn usual() -> Self {
         Site::start(SiteOptions::default()).await
     }
 
-    pub(crate) async fn http1() -> Self {
+    pub async fn http1() -> Self {
         Site::start(SiteOptions { alpn: b"\x08http/1.1", ..SiteOptions::default() }).await
     }
 
-    pub(crate) async fn without_token_binding() -> Self {
+    pub async fn without_token_binding() -> Self {
         Site::start(SiteOptions { token_binding: None, ..SiteOptions::default() }).await
     }
 
     /// Closes all connections without a word.
-    pub(crate) fn hang_up(&self) {
+    pub fn hang_up(&self) {
         std::mem::take(&mut *self.shared.alive.lock().unwrap()).cancel();
     }
 
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
 }

@@ -6,7 +6,7 @@ use std::io::{Read, stdin};
 use http::{HeaderName, HeaderValue};
 use tokbind::client::Url;
 
-use crate::cli::Failure;
+use crate::Failure;
 
 /// Reads a header line.
 pub(super) fn header(line: &str) -> Result<(String, Vec<u8>), String> {

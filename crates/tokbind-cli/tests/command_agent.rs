@@ -1,4 +1,5 @@
-//! The command: `tokbind agent` and `tokbind agent ca`.
+//! `tokbind agent` and `tokbind agent ca`.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -7,8 +8,13 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use openssl::x509::X509;
 use rustix::process::{Pid, Signal, kill_process};
 use tokbind::Request;
+use tokbind_testing::{Browser, Site, certificate};
 
-use crate::support::{Browser, Site, certificate, mode};
+/// A file's permissions.
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
 
 fn tokbind(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tokbind"));

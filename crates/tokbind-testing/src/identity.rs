@@ -1,3 +1,5 @@
+//! The key and certificate of all sites.
+
 use std::sync::OnceLock;
 
 use openssl::asn1::Asn1Time;
@@ -10,11 +12,11 @@ use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
 
 /// The certificate of all sites, which signed itself.
-pub(crate) fn certificate() -> X509 {
+pub fn certificate() -> X509 {
     identity().0.clone()
 }
 
-pub(super) fn identity() -> &'static (X509, PKey<Private>) {
+pub(crate) fn identity() -> &'static (X509, PKey<Private>) {
     static IDENTITY: OnceLock<(X509, PKey<Private>)> = OnceLock::new();
     IDENTITY.get_or_init(|| {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();

@@ -1,4 +1,4 @@
-//! A TLS server on a loopback port, for the tests of this crate.
+//! A TLS server that answers as it is told.
 //!
 //! OpenSSL's server side can't be told to renegotiate without `unsafe`, so renegotiation is left to the tests that run
 //! against httpd.
@@ -19,14 +19,12 @@ use openssl::ssl::{
 };
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
+use token_binding::Ekm;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_openssl::SslStream;
 
-use crate::Ekm;
-use crate::tls::{ConnectOptions, Connector, TlsConnection};
-
 /// A self-signed certificate for `localhost` and some names that don't exist.
-pub(crate) fn identity() -> (X509, PKey<Private>) {
+pub fn identity() -> (X509, PKey<Private>) {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
     let mut name = X509NameBuilder::new().unwrap();
@@ -57,30 +55,30 @@ pub(crate) fn identity() -> (X509, PKey<Private>) {
 }
 
 /// What the server does, and what it saw.
-pub(crate) struct Server {
+pub struct Server {
     listener: TcpListener,
     context: SslContext,
-    pub(crate) address: SocketAddr,
-    pub(crate) certificate: X509,
+    pub address: SocketAddr,
+    pub certificate: X509,
     offers: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 /// What the server does.
-pub(crate) struct ServerOptions {
-    pub(crate) version: SslVersion,
-    pub(crate) answer: Option<Vec<u8>>,
+pub struct ServerOptions {
+    pub version: SslVersion,
+    pub answer: Option<Vec<u8>>,
     /// Where the answer goes on TLS 1.3.
-    pub(crate) tls13_location: ExtensionContext,
-    pub(crate) tickets: bool,
-    pub(crate) extended_master_secret: bool,
-    pub(crate) groups: Option<&'static str>,
-    pub(crate) alpn: Option<&'static [u8]>,
-    pub(crate) client_ca: Option<X509>,
+    pub tls13_location: ExtensionContext,
+    pub tickets: bool,
+    pub extended_master_secret: bool,
+    pub groups: Option<&'static str>,
+    pub alpn: Option<&'static [u8]>,
+    pub client_ca: Option<X509>,
 }
 
 impl ServerOptions {
     /// A server that speaks this TLS version and answers that it speaks Token Binding 1.0 with ecdsap256.
-    pub(crate) fn new(version: SslVersion) -> Self {
+    pub fn new(version: SslVersion) -> Self {
         ServerOptions {
             version,
             answer: Some(vec![1, 0, 1, 2]),
@@ -93,12 +91,12 @@ impl ServerOptions {
         }
     }
 
-    pub(crate) fn answer(mut self, answer: &[u8]) -> Self {
+    pub fn answer(mut self, answer: &[u8]) -> Self {
         self.answer = Some(answer.to_vec());
         self
     }
 
-    pub(crate) async fn start(self) -> Server {
+    pub async fn start(self) -> Server {
         let (certificate, key) = identity();
         let mut context = SslContextBuilder::new(SslMethod::tls_server()).unwrap();
         context.set_min_proto_version(Some(self.version)).unwrap();
@@ -147,50 +145,40 @@ impl ServerOptions {
 
 impl Server {
     /// The server's end of the next connection, or why there is none.
-    pub(crate) async fn accept(&self) -> Result<SslStream<TcpStream>, openssl::ssl::Error> {
+    pub async fn accept(&self) -> Served {
         let (tcp, _) = self.listener.accept().await.unwrap();
         let mut stream = SslStream::new(Ssl::new(&self.context).unwrap(), tcp).unwrap();
         Pin::new(&mut stream).accept().await?;
         Ok(stream)
     }
 
-    /// Options that trust this server.
-    pub(crate) fn options(&self) -> ConnectOptions {
-        ConnectOptions::new().ca_certificate(self.certificate.clone())
-    }
-
-    /// Both ends of a new connection.
-    pub(crate) async fn connect(&self, options: &ConnectOptions) -> Ends {
-        self.connect_with(&Connector::new(options).unwrap()).await
-    }
-
-    /// Both ends of a new connection.
-    pub(crate) async fn connect_with(&self, connector: &Connector) -> Ends {
-        tokio::join!(connector.connect(self.address, "localhost"), self.accept())
+    /// Accepts a connection while `client` makes it. Returns what both ends came to.
+    pub async fn meet<C: Future>(&self, client: C) -> (C::Output, Served) {
+        tokio::join!(client, self.accept())
     }
 
     /// The `token_binding` bodies of all ClientHello messages so far.
-    pub(crate) fn offers(&self) -> Vec<Vec<u8>> {
+    pub fn offers(&self) -> Vec<Vec<u8>> {
         self.offers.lock().unwrap().clone()
     }
 }
 
-/// The two ends of a connection.
-pub(crate) type Ends = (crate::Result<TlsConnection>, Result<SslStream<TcpStream>, openssl::ssl::Error>);
+/// The server's end of a connection, or why there is none.
+pub type Served = Result<SslStream<TcpStream>, openssl::ssl::Error>;
 
 /// The server's view of the exported keying material.
-pub(crate) fn server_ekm(stream: &SslStream<TcpStream>) -> Ekm {
+pub fn server_ekm(stream: &SslStream<TcpStream>) -> Ekm {
     let mut ekm = [0; 32];
     stream.ssl().export_keying_material(&mut ekm, "EXPORTER-Token-Binding", None).unwrap();
     Ekm::new(ekm)
 }
 
 /// The server name that the client indicated.
-pub(crate) fn server_name(stream: &SslStream<TcpStream>) -> Option<String> {
+pub fn server_name(stream: &SslStream<TcpStream>) -> Option<String> {
     stream.ssl().servername(NameType::HOST_NAME).map(str::to_owned)
 }
 
 /// The alert that ended a handshake, as the server saw it.
-pub(crate) fn alert(error: &openssl::ssl::Error) -> Option<i32> {
+pub fn alert(error: &openssl::ssl::Error) -> Option<i32> {
     error.ssl_error()?.errors().iter().map(|error| error.reason_code() - 1000).find(|alert| *alert >= 0)
 }

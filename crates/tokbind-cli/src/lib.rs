@@ -1,4 +1,8 @@
-//! The command line: one file per subcommand, each with its `Args` and a `run` that says how it went.
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+//! The command `tokbind`: one file per subcommand, each with its `Args` and a `run` that says how it went.
+//!
+//! This library is for the command and for what describes it (`examples/pages.rs`). Programs use the crate `tokbind`.
 
 mod agent;
 mod bench;
@@ -12,7 +16,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub(crate) use failure::{Failure, Outcome, Verdict};
 
@@ -21,8 +25,8 @@ pub(crate) use failure::{Failure, Outcome, Verdict};
 /// With Token Binding a TLS client proves on every connection that it holds a key. A server binds its cookies and tokens
 /// to that key, and a stolen copy is worth nothing without it.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true, after_long_help = AFTER_HELP)]
-pub(crate) struct Tokbind {
+#[command(name = "tokbind", version, arg_required_else_help = true, after_long_help = AFTER_HELP)]
+struct Tokbind {
     #[command(subcommand)]
     command: Command,
 }
@@ -49,8 +53,14 @@ enum Command {
     Verify(verify::Args),
 }
 
+/// The command line, for manual pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Tokbind::command()
+}
+
 /// Runs the command that the command line asks for.
-pub(crate) fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     let outcome = match Tokbind::parse().command {
         Command::Agent(args) => agent::run(args),
         Command::Bench(args) => bench::run(args),
@@ -64,11 +74,9 @@ pub(crate) fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     /// Clap's own check for clashing names, missing values and the like.
     #[test]
     fn the_command_line_makes_sense() {
-        super::Tokbind::command().debug_assert();
+        super::command().debug_assert();
     }
 }

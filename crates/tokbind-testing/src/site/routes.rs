@@ -1,3 +1,5 @@
+//! The pages of a site.
+
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,12 +19,12 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::site::{Shared, Visit};
+use super::{Shared, Visit};
 
 type Answer = Response<UnsyncBoxBody<Bytes, hyper::Error>>;
 
 /// Answers, and says in header lines what the request proved.
-pub(super) async fn answer(visit: Arc<Visit>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+pub(crate) async fn answer(visit: Arc<Visit>, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let report = report(&visit, &request);
     let mut response = route(&visit, request).await;
     response.headers_mut().extend(report);

@@ -1,3 +1,5 @@
+//! A client behind a proxy.
+
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
@@ -8,15 +10,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use openssl::x509::X509;
 use tokbind::http1::Http1;
 use tokbind::http2::Http2;
-use tokbind::tls::{Connector, TlsConnection};
+use tokbind::tls::{ConnectOptions, Connector, Offer, TlsConnection};
 use tokbind::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::plain_client;
-
 /// A client that knows nothing of Token Binding and uses a proxy.
-pub(crate) struct Browser {
+pub struct Browser {
     proxy: SocketAddr,
     trusted: X509,
     /// OpenSSL reads the system's certificates for each: not for every connection.
@@ -25,7 +25,7 @@ pub(crate) struct Browser {
 }
 
 /// Sends bytes to an address, and returns all that come back until the connection is closed.
-pub(crate) async fn exchange(address: SocketAddr, bytes: &str) -> String {
+pub async fn exchange(address: SocketAddr, bytes: &str) -> String {
     let mut tcp = TcpStream::connect(address).await.unwrap();
     tcp.write_all(bytes.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -34,12 +34,12 @@ pub(crate) async fn exchange(address: SocketAddr, bytes: &str) -> String {
 }
 
 impl Browser {
-    pub(crate) fn new(proxy: SocketAddr, trusted: X509) -> Self {
+    pub fn new(proxy: SocketAddr, trusted: X509) -> Self {
         Browser { proxy, trusted, http1: OnceLock::new(), http2: OnceLock::new() }
     }
 
     /// A tunnel, or the head of the answer that refuses it.
-    pub(crate) async fn try_tunnel(&self, target: &str) -> Result<TcpStream, String> {
+    pub async fn try_tunnel(&self, target: &str) -> Result<TcpStream, String> {
         let mut tcp = TcpStream::connect(self.proxy).await.unwrap();
         let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n");
         tcp.write_all(request.as_bytes()).await.unwrap();
@@ -52,7 +52,7 @@ impl Browser {
     }
 
     /// TLS through a tunnel, for HTTP/2 or HTTP/1.1.
-    pub(crate) async fn tls(&self, host: &str, http2: bool) -> tokbind::Result<TlsConnection> {
+    pub async fn tls(&self, host: &str, http2: bool) -> tokbind::Result<TlsConnection> {
         let (connector, alpn) = if http2 { (&self.http2, "h2") } else { (&self.http1, "http/1.1") };
         let options = || plain_client(self.trusted.clone()).alpn([alpn]);
         let connector = connector.get_or_init(|| Connector::new(&options()).unwrap());
@@ -62,21 +62,21 @@ impl Browser {
         Ok(tls)
     }
 
-    pub(crate) async fn http1(&self, host: &str) -> Http1<TlsConnection> {
+    pub async fn http1(&self, host: &str) -> Http1<TlsConnection> {
         Http1::new(self.tls(host, false).await.unwrap())
     }
 
-    pub(crate) async fn http2(&self, host: &str) -> Http2 {
+    pub async fn http2(&self, host: &str) -> Http2 {
         Http2::handshake(self.tls(host, true).await.unwrap()).await.unwrap()
     }
 
     /// A request on a connection of its own.
-    pub(crate) async fn get(&self, host: &str, path: &str) -> Response {
+    pub async fn get(&self, host: &str, path: &str) -> Response {
         self.http1(host).await.request(&Request::get(host, path)).await.unwrap()
     }
 
     /// A request whose body and response are not held in memory.
-    pub(crate) async fn stream(
+    pub async fn stream(
         &self,
         host: &str,
         http2: bool,
@@ -95,4 +95,9 @@ impl Browser {
             sender.send_request(request).await.unwrap()
         }
     }
+}
+
+/// Options of a client without Token Binding that trusts this certificate.
+pub fn plain_client(trusted: X509) -> ConnectOptions {
+    ConnectOptions::new().ca_certificate(trusted).offer(Offer::None)
 }

@@ -8,7 +8,7 @@ use tokbind::{PrivateKey, Response};
 use token_binding::header::{SEC_TOKEN_BINDING, encode};
 use token_binding::sign::Signer;
 
-use crate::cli::output::tbh;
+use crate::output::tbh;
 
 /// Header lines that hold secrets. Their names are told, their values are not.
 const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
