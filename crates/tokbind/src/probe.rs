@@ -376,5 +376,4 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
-#[path = "probe_test.rs"]
 mod tests;
