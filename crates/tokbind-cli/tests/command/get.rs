@@ -1,17 +1,15 @@
 //! `tokbind get`, against servers of this process.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
 
 use std::fs;
 
 use openssl::ssl::SslVersion;
-use support::{Said, User};
 use tokbind::{KeyParameters, KeyStore};
 use tokbind_testing::tls::ServerOptions;
 use tokbind_testing::web::{Reply, Seen, Web, reply};
 use token_binding::Signer;
 use token_binding::header::encode;
+
+use crate::support::{self, Said, User};
 
 const EC: KeyParameters = KeyParameters::ECDSAP256;
 

@@ -1,9 +1,6 @@
 //! Random messages, valid and spoiled: OpenSSL and pure Rust give the same verdict and the same IDs.
 //!
-//! [`support::verdict`] is what compares them, and what looks for errors blamed on us or left in OpenSSL's queue.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
+//! [`verdict`] is what compares them, and what looks for errors blamed on us or left in OpenSSL's queue.
 
 use std::sync::LazyLock;
 
@@ -13,9 +10,10 @@ use openssl::nid::Nid;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use support::{PROVIDED, Part, REFERRED, ec_id, message, part_of, rsa_id, verdict};
 use token_binding::sign::openssl::PrivateKey;
 use token_binding::{Ekm, KeyParameters, TokenBindingType};
+
+use crate::support::{self, PROVIDED, Part, REFERRED, ec_id, message, part_of, rsa_id, verdict};
 
 /// One key for each of [`KeyParameters::ALL_KNOWN`], made once.
 static KEYS: LazyLock<[PrivateKey; 3]> = LazyLock::new(|| KeyParameters::ALL_KNOWN.map(support::key));

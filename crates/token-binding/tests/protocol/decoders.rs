@@ -1,17 +1,15 @@
 //! Every decoder: any bytes are an error or a value, never a panic, and a value encodes to the bytes it came from.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use support::{Part, ekm, verdict};
 use token_binding::key::PublicKey;
 use token_binding::message::TokenBindingMessage;
 use token_binding::negotiate::{Negotiated, ServerPreferences, TokenBindingParameters, accept_answer};
 use token_binding::verify::verify_header;
 use token_binding::{KeyParameters, ProtocolVersion, TokenBindingType, header};
+
+use crate::support::{self, Part, ekm, verdict};
 
 /// Bytes that look like a message for long enough to reach the inner decoders.
 fn message_like() -> impl Strategy<Value = Vec<u8>> {

@@ -1,14 +1,12 @@
 //! `tokbind verify`, with the messages of real clients.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
 
 use serde_json::Value;
-use support::User;
+
+use crate::support::User;
 
 fn vectors() -> Vec<Value> {
     let vectors: Value =
-        serde_json::from_str(include_str!("../../token-binding/testdata/interop.json")).unwrap();
+        serde_json::from_str(include_str!("../../../token-binding/testdata/interop.json")).unwrap();
     vectors["vectors"].as_array().unwrap().clone()
 }
 

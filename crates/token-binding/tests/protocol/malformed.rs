@@ -1,12 +1,10 @@
 //! Whatever is cut off, added or miscounted is an error.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod support;
-
-use support::{PROVIDED, Part, REFERRED, ekm, message, part, vectors, verdict};
 use token_binding::message::TokenBindingMessage;
 use token_binding::verify::verify_header;
 use token_binding::{Ekm, Error, KeyParameters};
+
+use crate::support::{PROVIDED, Part, REFERRED, ekm, message, part, vectors, verdict};
 
 /// A message, and the connection it's for.
 struct Sample {

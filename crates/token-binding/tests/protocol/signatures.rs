@@ -1,7 +1,4 @@
 //! Edge values of keys and signatures. Each is known by construction to be valid or not; both backends must say so.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
 
 use openssl::bn::{BigNum, BigNumContext, BigNumRef};
 use openssl::ec::{EcGroup, EcPoint, PointConversionForm};
@@ -14,11 +11,12 @@ use p256::elliptic_curve::ops::Reduce;
 use p256::pkcs8::DecodePrivateKey;
 use p256::{FieldBytes, Scalar, SecretKey};
 
-use support::{
-    BAD_SIGNATURE, PROVIDED, Part, ec_id, ekm, modulus, part, part_of, rsa_id, signed, verdict_on,
-};
 use token_binding::sign::openssl::PrivateKey;
 use token_binding::{Ekm, Error, KeyError, KeyParameters};
+
+use crate::support::{
+    self, BAD_SIGNATURE, PROVIDED, Part, ec_id, ekm, modulus, part, part_of, rsa_id, signed, verdict_on,
+};
 
 const EC: KeyParameters = KeyParameters::ECDSAP256;
 const RSA: [KeyParameters; 2] = [KeyParameters::RSA2048_PKCS1_5, KeyParameters::RSA2048_PSS];

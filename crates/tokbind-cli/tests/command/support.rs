@@ -1,5 +1,4 @@
 //! Running the real command.
-#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,44 +9,44 @@ use tempfile::TempDir;
 
 /// What the command said, and its exit code.
 #[derive(Debug)]
-pub struct Said {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Said {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// Itself, if the command ended with this code.
     #[track_caller]
-    pub fn exited(self, code: i32) -> Self {
+    pub(crate) fn exited(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self:?}");
         self
     }
 }
 
 /// A user with a home directory and nothing in it.
-pub struct User {
+pub(crate) struct User {
     home: TempDir,
 }
 
 impl User {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         User { home: TempDir::new().unwrap() }
     }
 
-    pub fn home(&self) -> &Path {
+    pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
 
-    pub fn keys(&self) -> PathBuf {
+    pub(crate) fn keys(&self) -> PathBuf {
         self.home().join(".local/share/tokbind/keys")
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tokbind"));
         command.args(args).env("HOME", self.home()).current_dir(self.home()).stdin(Stdio::null());
         for variable in ["TOKBIND_KEYS", "XDG_DATA_HOME"] {
@@ -56,11 +55,11 @@ impl User {
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Said {
+    pub(crate) fn run(&self, args: &[&str]) -> Said {
         said(&mut self.command(args))
     }
 
-    pub fn run_with_input(&self, args: &[&str], input: &str) -> Said {
+    pub(crate) fn run_with_input(&self, args: &[&str], input: &str) -> Said {
         let mut command = self.command(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -70,7 +69,7 @@ impl User {
     }
 }
 
-pub fn said(command: &mut Command) -> Said {
+pub(crate) fn said(command: &mut Command) -> Said {
     finished(command.output().unwrap())
 }
 

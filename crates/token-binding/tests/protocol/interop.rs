@@ -1,15 +1,13 @@
 //! Messages of real clients: every field of every vector, through every backend.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod support;
-
-use support::{PROVIDED, REFERRED, Vector, vectors};
 use token_binding::message::{TokenBinding, TokenBindingMessage};
 use token_binding::sign::MessageBuilder;
 use token_binding::verify::{
     OpenSsl, RustCrypto, SignatureBackend, VerifiedBindings, verify_binding, verify_header, verify_message,
 };
 use token_binding::{Error, KeyParameters, TokenBindingType, header};
+
+use crate::support::{self, PROVIDED, REFERRED, Vector, vectors};
 
 #[test]
 fn fields_are_as_recorded() {

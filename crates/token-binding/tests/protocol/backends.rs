@@ -1,13 +1,11 @@
 //! What the rules do with a backend that misbehaves, and when they ask it at all.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod support;
-
-use support::{PROVIDED, Part, REFERRED, UNKNOWN, ekm, message, part};
 use token_binding::key::{P256_LENGTH, RSA2048_LENGTH, RsaPublicKey, TbEcPoint};
 use token_binding::message::TokenBindingMessage;
 use token_binding::verify::{SignatureBackend, SignatureError, VerifiedBindings, verify_message};
 use token_binding::{Error, KeyError, KeyParameters, TokenBindingType};
+
+use crate::support::{self, PROVIDED, Part, REFERRED, UNKNOWN, ekm, message, part};
 
 const EC: KeyParameters = KeyParameters::ECDSAP256;
 

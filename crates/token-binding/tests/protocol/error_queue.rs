@@ -1,13 +1,11 @@
 //! OpenSSL's error queue belongs to the thread, and mod_ssl takes what is in it for its own.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
 
 use openssl::error::Error as OpenSslError;
 use openssl::pkey::PKey;
 
-use support::{BAD_SIGNATURE, PROVIDED, Part, ec_id, ekm, other_ekm, part, verdict_on};
 use token_binding::{Error, KeyError, KeyParameters};
+
+use crate::support::{BAD_SIGNATURE, PROVIDED, Part, ec_id, ekm, other_ekm, part, verdict_on};
 
 /// Leaves an error of someone else in the queue.
 fn spoil_queue() {

@@ -1,12 +1,10 @@
 //! Keys of both backends: the same files, the same IDs, signatures that either verifies, and nothing printed.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod support;
-
-use support::{PROVIDED, REFERRED, ekm, other_ekm, pem, verdict};
 use token_binding::message::TokenBindingMessage;
 use token_binding::sign::{MessageBuilder, Signer, openssl, rustcrypto};
 use token_binding::{Error, KeyParameters, TokenBindingType, header};
+
+use crate::support::{self, PROVIDED, REFERRED, ekm, other_ekm, pem, verdict};
 
 const ALL: [KeyParameters; 3] = KeyParameters::ALL_KNOWN;
 const EC: KeyParameters = KeyParameters::ECDSAP256;

@@ -1,17 +1,15 @@
 //! Each rule of RFC 8471 section 4.2 and RFC 8473 section 2.1, kept and broken, for all key parameters.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
 
 use std::slice;
 
-use support::{
-    BAD_SIGNATURE, PROVIDED, Part, REFERRED, UNKNOWN, ekm, id, key, message, other_ekm, part, signed,
-    verdict, verdict_on,
-};
 use token_binding::sign::{MessageBuilder, Signer};
 use token_binding::verify::{MAX_BINDINGS, MAX_HEADER_LENGTH, verify_header};
 use token_binding::{Error, KeyError, KeyParameters, TokenBindingType, header};
+
+use crate::support::{
+    self, BAD_SIGNATURE, PROVIDED, Part, REFERRED, UNKNOWN, ekm, id, key, message, other_ekm, part, signed,
+    verdict, verdict_on,
+};
 
 const ALL: [KeyParameters; 3] = KeyParameters::ALL_KNOWN;
 const EC: KeyParameters = KeyParameters::ECDSAP256;

@@ -1,13 +1,11 @@
 //! `tokbind keys`, and the exit codes that all commands share.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use support::{User, said};
 use tokbind::{KeyParameters, KeyStore};
+
+use crate::support::{User, said};
 
 const EC: KeyParameters = KeyParameters::ECDSAP256;
 
@@ -117,7 +115,7 @@ fn processes_that_want_a_new_key_at_once_get_the_same() {
         .map(|_| {
             let mut command = std::process::Command::new(std::env::current_exe().unwrap());
             command
-                .args(["--exact", "make_a_key", "--ignored", "--nocapture"])
+                .args(["--exact", "keys::make_a_key", "--ignored", "--nocapture"])
                 .env("TOKBIND_TEST_KEYS", &directory);
             command.stdout(std::process::Stdio::piped()).spawn().unwrap()
         })

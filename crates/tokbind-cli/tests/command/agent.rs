@@ -1,5 +1,4 @@
 //! `tokbind agent` and `tokbind agent ca`.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
