@@ -29,15 +29,17 @@
 //! includes other users of the same machine.
 
 pub mod ca;
+mod client;
 mod context;
 mod error;
 mod forward;
 mod headers;
+mod intercept;
 mod origin;
 mod page;
 mod proxy;
 mod referred;
-mod tunnel;
+mod relay;
 mod upstream;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -49,6 +51,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::client::Client;
 use self::context::Context;
 use self::origin::Only;
 use self::referred::Referrals;
@@ -197,7 +200,7 @@ async fn accept(listener: &TcpListener, context: &Arc<Context>, permits: &Arc<Se
                 if let Err(error) = tcp.set_nodelay(true) {
                     tracing::debug!(%peer, %error, "no TCP_NODELAY");
                 }
-                let client = proxy::Client::new(peer, permit);
+                let client = Client::new(peer, permit);
                 context.tasks.spawn(proxy::serve(Arc::clone(context), tcp, client));
             }
             Err(error) => {

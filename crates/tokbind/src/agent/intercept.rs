@@ -1,4 +1,4 @@
-//! What comes after `CONNECT`: TLS that the agent answers in the server's name, or bytes that it only passes on.
+//! A tunnel to a server that gets Token Binding: the agent answers TLS in the server's name.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,20 +9,15 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_openssl::SslStream;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader, copy_bidirectional};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
+use super::client::{Client, MAX_HEAD, READ_HEAD};
 use super::context::Context;
-use super::forward;
 use super::origin::Origin;
-use super::proxy::Client;
+use super::{forward, relay};
 
 /// How long a client may take from `CONNECT` to the end of its TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(15);
-/// How long a client may take for the head of a request, the time between two requests included.
-pub(super) const READ_HEAD: Duration = Duration::from_secs(60);
-/// What a client may send as the head of a request: cookies of several kilobytes are common.
-pub(super) const MAX_HEAD: usize = 128 * 1024;
 /// Requests at a time on an HTTP/2 connection of the browser. RFC 9113 section 6.5.2 wants no fewer.
 const MAX_STREAMS: u32 = 100;
 /// The first byte of a TLS connection: a record of type handshake.
@@ -48,7 +43,7 @@ pub(super) async fn intercept(context: Arc<Context>, on_upgrade: OnUpgrade, orig
     match first {
         Some(TLS_HANDSHAKE) => terminate(&context, stream, origin, client).await,
         Some(_) => match context.upstream.dial(&origin).await {
-            Ok(server) => pass(&context, stream, server, &origin).await,
+            Ok(server) => relay::pass(&context, stream, server, &origin).await,
             Err(failure) => tracing::info!(%origin, reason = %failure, "no tunnel"),
         },
         None => tracing::debug!(%origin, "a tunnel that nobody used"),
@@ -105,32 +100,5 @@ async fn terminate(context: &Arc<Context>, stream: Plain, origin: Origin, client
     let connection = server.serve_connection_with_upgrades(tls, service);
     if let Err(error) = context.serve(connection, |connection| connection.graceful_shutdown()).await {
         tracing::debug!(%origin, error = super::upstream::causes(&*error), "the client's connection ended");
-    }
-}
-
-/// Passes bytes between the client and a server that gets no Token Binding.
-pub(super) async fn blind(context: Arc<Context>, on_upgrade: OnUpgrade, server: TcpStream, origin: Origin) {
-    match on_upgrade.await {
-        Ok(upgraded) => pass(&context, TokioIo::new(upgraded), server, &origin).await,
-        Err(error) => tracing::debug!(%origin, %error, "no tunnel"),
-    }
-}
-
-/// Passes bytes between the two ends of an upgraded connection.
-pub(super) async fn join(context: &Context, browser: Upgraded, server: Upgraded, origin: &Origin) {
-    pass(context, TokioIo::new(browser), TokioIo::new(server), origin).await;
-}
-
-async fn pass<A, B>(context: &Context, mut a: A, mut b: B, origin: &Origin)
-where
-    A: AsyncRead + AsyncWrite + Unpin,
-    B: AsyncRead + AsyncWrite + Unpin,
-{
-    tokio::select! {
-        copied = copy_bidirectional(&mut a, &mut b) => match copied {
-            Ok((sent, received)) => tracing::debug!(%origin, sent, received, "a tunnel ended"),
-            Err(error) => tracing::debug!(%origin, %error, "a tunnel ended"),
-        },
-        () = context.cut.cancelled() => tracing::debug!(%origin, "a tunnel was cut"),
     }
 }
