@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::Seen;
+use super::finding::Seen;
 use crate::binding::Signer as _;
 use crate::error::{Error, Result};
 use crate::http1::Http1;
