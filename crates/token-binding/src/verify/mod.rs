@@ -16,8 +16,7 @@ use crate::message::{TokenBinding, TokenBindingMessage};
 use crate::{EKM_LENGTH, Error, KeyError, KeyParameters, TokenBindingType};
 
 pub use crate::ekm::Ekm;
-pub use crate::header::MAX_HEADER_LENGTH;
-pub use crate::message::MAX_BINDINGS;
+pub use crate::limits::{MAX_BINDINGS, MAX_HEADER_LENGTH};
 #[cfg(feature = "openssl")]
 pub use openssl::OpenSsl;
 #[cfg(feature = "rustcrypto")]
