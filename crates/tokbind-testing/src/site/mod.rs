@@ -1,11 +1,12 @@
 //! A web site behind the agent; `routes.rs` has its pages.
 
 mod routes;
+mod visit;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -13,11 +14,13 @@ use hyper_util::server::conn::auto;
 use openssl::ssl::{AlpnError, ExtensionContext, Ssl, SslContext, SslMethod, SslVersion};
 use token_binding::{Ekm, KeyParameters};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore};
 use tokio_openssl::SslStream;
 use tokio_util::sync::CancellationToken;
 
+use self::visit::Visit;
 use crate::identity::identity;
+
+pub use visit::Shared;
 
 /// What a site speaks.
 #[derive(Clone)]
@@ -44,39 +47,6 @@ pub struct Site {
     pub address: SocketAddr,
     pub shared: Arc<Shared>,
     down: CancellationToken,
-}
-
-/// What the tests watch and steer.
-pub struct Shared {
-    pub connections: AtomicUsize,
-    /// Bytes of `/download` that were handed to HTTP, and bytes of `/upload` that came out of it.
-    pub produced: AtomicUsize,
-    pub consumed: AtomicUsize,
-    /// `/hold` or `/upload` has come.
-    pub held: Notify,
-    /// How many of them may be answered.
-    pub release: Semaphore,
-    alive: Mutex<CancellationToken>,
-}
-
-impl Default for Shared {
-    fn default() -> Self {
-        Shared {
-            connections: AtomicUsize::default(),
-            produced: AtomicUsize::default(),
-            consumed: AtomicUsize::default(),
-            held: Notify::default(),
-            release: Semaphore::new(0),
-            alive: Mutex::default(),
-        }
-    }
-}
-
-/// One connection, as the requests on it see it.
-pub(crate) struct Visit {
-    pub(crate) number: usize,
-    pub(crate) token_binding: Option<(KeyParameters, Ekm)>,
-    pub(crate) shared: Arc<Shared>,
 }
 
 impl Site {

@@ -19,7 +19,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::{Shared, Visit};
+use super::visit::{Shared, Visit};
 
 type Answer = Response<UnsyncBoxBody<Bytes, hyper::Error>>;
 
