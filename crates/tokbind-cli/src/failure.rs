@@ -45,6 +45,12 @@ impl From<tokbind::Error> for Failure {
     }
 }
 
+impl From<tokbind::keys::KeyStoreError> for Failure {
+    fn from(error: tokbind::keys::KeyStoreError) -> Self {
+        Failure::Failed(error.to_string())
+    }
+}
+
 /// Only writing to standard output fails with a bare [`io::Error`]; all others know their file.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, value_parser};
 use openssl::x509::X509;
+use tokbind::keys::KeyStoreError;
 use tokbind::tls::{ConnectOptions, Offer, SslVersion};
 use tokbind::{KeyParameters, KeyStore, Target};
 
@@ -25,7 +26,7 @@ pub(crate) struct KeysOption {
 
 impl KeysOption {
     /// Opens the store.
-    pub(crate) fn open(&self) -> tokbind::Result<KeyStore> {
+    pub(crate) fn open(&self) -> Result<KeyStore, KeyStoreError> {
         KeyStore::open(self.keys.clone())
     }
 }

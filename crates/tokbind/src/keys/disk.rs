@@ -10,7 +10,6 @@ use zeroize::Zeroizing;
 
 use super::error::KeyStoreError;
 use crate::KeyParameters;
-use crate::error::Result;
 use crate::{PrivateKey, keys::domain};
 
 /// A PEM file with a 2048-bit RSA key has 1,700 bytes.
@@ -44,7 +43,7 @@ impl Stamp {
 
 impl Directory {
     /// Checks the directory if it is there. It is made when the first key is.
-    pub(super) fn open(path: PathBuf) -> Result<Self> {
+    pub(super) fn open(path: PathBuf) -> Result<Self, KeyStoreError> {
         let directory = Directory { path };
         directory.exists()?;
         Ok(directory)
@@ -55,24 +54,24 @@ impl Directory {
     }
 
     /// Whether the directory is there. Refuses one that others can use.
-    pub(super) fn exists(&self) -> Result<bool> {
+    pub(super) fn exists(&self) -> Result<bool, KeyStoreError> {
         match fs::metadata(&self.path) {
             Ok(metadata) if !metadata.is_dir() => {
-                Err(KeyStoreError::WrongKind { path: self.path.clone(), expected: "directory" }.into())
+                Err(KeyStoreError::WrongKind { path: self.path.clone(), expected: "directory" })
             }
             Ok(metadata) => check_owner(&self.path, &metadata).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(KeyStoreError::io("looking at", &self.path)(error).into()),
+            Err(error) => Err(KeyStoreError::io("looking at", &self.path)(error)),
         }
     }
 
     /// The file's stamp; `None` when there is no such file.
-    pub(super) fn stamp(&self, name: &str) -> Result<Option<Stamp>> {
+    pub(super) fn stamp(&self, name: &str) -> Result<Option<Stamp>, KeyStoreError> {
         let path = self.path.join(name);
         match fs::symlink_metadata(&path) {
             Ok(metadata) => Ok(Some(Stamp::of(&metadata))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(KeyStoreError::io("looking at", path)(error).into()),
+            Err(error) => Err(KeyStoreError::io("looking at", path)(error)),
         }
     }
 
@@ -81,7 +80,7 @@ impl Directory {
         &self,
         name: &str,
         key_parameters: KeyParameters,
-    ) -> Result<Option<(PrivateKey, Stamp)>> {
+    ) -> Result<Option<(PrivateKey, Stamp)>, KeyStoreError> {
         if !self.exists()? {
             return Ok(None);
         }
@@ -93,14 +92,14 @@ impl Directory {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-                return Err(KeyStoreError::WrongKind { path, expected: "regular file" }.into());
+                return Err(KeyStoreError::WrongKind { path, expected: "regular file" });
             }
-            Err(error) => return Err(KeyStoreError::io("opening", path)(error).into()),
+            Err(error) => return Err(KeyStoreError::io("opening", path)(error)),
         };
         // The open file is what gets checked and read, whatever happens to its name meanwhile.
         let metadata = file.metadata().map_err(KeyStoreError::io("looking at", &path))?;
         if !metadata.is_file() {
-            return Err(KeyStoreError::WrongKind { path, expected: "regular file" }.into());
+            return Err(KeyStoreError::WrongKind { path, expected: "regular file" });
         }
         check_owner(&path, &metadata)?;
         let pem = read_text(&file).map_err(KeyStoreError::io("reading", &path))?;
@@ -110,7 +109,7 @@ impl Directory {
     }
 
     /// Keeps other processes and threads from writing until the result is dropped. Makes the directory.
-    pub(super) fn lock(&self) -> Result<File> {
+    pub(super) fn lock(&self) -> Result<File, KeyStoreError> {
         if !self.exists()? {
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
             made.map_err(KeyStoreError::io("making", &self.path))?;
@@ -125,7 +124,7 @@ impl Directory {
     }
 
     /// Writes a new key. The file is there whole or not at all, after a power cut too.
-    pub(super) fn write(&self, name: &str, key: &PrivateKey, _lock: &File) -> Result<Stamp> {
+    pub(super) fn write(&self, name: &str, key: &PrivateKey, _lock: &File) -> Result<Stamp, KeyStoreError> {
         let path = self.path.join(name);
         let pem = key.to_pkcs8_pem()?;
         // Mode 0600 is what `tempfile` makes.
@@ -142,7 +141,7 @@ impl Directory {
     }
 
     /// Deletes a file; `false` when there is none.
-    pub(super) fn remove(&self, name: &str, _lock: &File) -> Result<bool> {
+    pub(super) fn remove(&self, name: &str, _lock: &File) -> Result<bool, KeyStoreError> {
         let path = self.path.join(name);
         match fs::remove_file(&path) {
             Ok(()) => {
@@ -151,12 +150,12 @@ impl Directory {
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(KeyStoreError::io("deleting", path)(error).into()),
+            Err(error) => Err(KeyStoreError::io("deleting", path)(error)),
         }
     }
 
     /// The names of all files that are named like keys, with what the names say, in order.
-    pub(super) fn names(&self) -> Result<Vec<(String, String, KeyParameters)>> {
+    pub(super) fn names(&self) -> Result<Vec<(String, String, KeyParameters)>, KeyStoreError> {
         if !self.exists()? {
             return Ok(Vec::new());
         }
@@ -175,14 +174,14 @@ impl Directory {
 }
 
 /// Refuses what others can use, as ssh does with its keys.
-fn check_owner(path: &Path, metadata: &Metadata) -> Result<()> {
+fn check_owner(path: &Path, metadata: &Metadata) -> Result<(), KeyStoreError> {
     let us = rustix::process::geteuid().as_raw();
     let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
     if owner != us {
-        return Err(KeyStoreError::Foreign { path: path.to_owned(), owner, us }.into());
+        return Err(KeyStoreError::Foreign { path: path.to_owned(), owner, us });
     }
     if mode & 0o077 != 0 {
-        return Err(KeyStoreError::Exposed { path: path.to_owned(), mode }.into());
+        return Err(KeyStoreError::Exposed { path: path.to_owned(), mode });
     }
     Ok(())
 }

@@ -22,6 +22,9 @@ pub enum KeyStoreError {
         /// The key parameters.
         key_parameters: KeyParameters,
     },
+    /// The cryptographic library can't make the key, or can't write it down.
+    #[error("the key can't be made: {0}")]
+    Key(#[from] token_binding::Error),
     /// Something that should be a directory or a file is something else.
     #[error("{path} is refused: it is not a {expected}", path = path.display())]
     WrongKind {
