@@ -49,6 +49,7 @@ pub mod http2;
 pub mod keys;
 mod localhost;
 mod message;
+mod private_dir;
 pub mod probe;
 #[cfg(any(feature = "bench", feature = "check"))]
 mod target;

@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::private_dir::Problem;
+
 /// The result of everything in [`agent`](super) that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -99,12 +101,18 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Error::File { doing, path, source }
-    }
-
     pub(super) fn openssl(doing: &'static str) -> impl FnOnce(openssl::error::ErrorStack) -> Self {
         move |source| Error::OpenSsl { doing, source }
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::WrongKind { path, expected } => Error::WrongKind { path, expected },
+            Problem::Exposed { path, mode } => Error::Exposed { path, mode },
+            Problem::Foreign { path, owner, us } => Error::Foreign { path, owner, us },
+            Problem::Io { doing, path, source } => Error::File { doing, path, source },
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::KeyParameters;
+use crate::private_dir::Problem;
 
 /// Why the key store has no key to give.
 #[derive(Debug, thiserror::Error)]
@@ -79,5 +80,16 @@ impl KeyStoreError {
     pub(super) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| KeyStoreError::Io { doing, path, source }
+    }
+}
+
+impl From<Problem> for KeyStoreError {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::WrongKind { path, expected } => KeyStoreError::WrongKind { path, expected },
+            Problem::Exposed { path, mode } => KeyStoreError::Exposed { path, mode },
+            Problem::Foreign { path, owner, us } => KeyStoreError::Foreign { path, owner, us },
+            Problem::Io { doing, path, source } => KeyStoreError::Io { doing, path, source },
+        }
     }
 }

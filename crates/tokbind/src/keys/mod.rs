@@ -27,13 +27,13 @@ mod error;
 mod tests;
 
 use std::collections::HashMap;
-use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use token_binding::Signer;
 
 use self::disk::{Directory, Stamp};
+use crate::private_dir::default_path;
 use crate::{KeyParameters, PrivateKey};
 
 pub use domain::registered_domain;
@@ -98,14 +98,7 @@ impl KeyStore {
     /// # Errors
     /// [`KeyStoreError::NoPlace`] when none of the variables is set.
     pub fn default_path() -> Result<PathBuf, KeyStoreError> {
-        // An empty variable is as good as none, and a relative XDG_DATA_HOME too (XDG Base Directory Specification).
-        let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        if let Some(path) = set("TOKBIND_KEYS") {
-            return Ok(path);
-        }
-        let data = set("XDG_DATA_HOME").filter(|path| path.is_absolute());
-        let data = data.or_else(|| set("HOME").map(|home| home.join(".local/share")));
-        Ok(data.ok_or(KeyStoreError::NoPlace)?.join("tokbind/keys"))
+        default_path("TOKBIND_KEYS", "keys").ok_or(KeyStoreError::NoPlace)
     }
 
     /// The directory; `None` in memory.
