@@ -1,16 +1,14 @@
 //! Options that more than one subcommand has.
 
 use std::fs;
-use std::net::IpAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, value_parser};
 use openssl::x509::X509;
 use tokbind::keys::KeyStoreError;
 use tokbind::tls::{ConnectOptions, Offer, SslVersion};
-use tokbind::{KeyParameters, KeyStore, Target};
+use tokbind::{KeyParameters, KeyStore, Resolve, Target};
 
 use super::Failure;
 
@@ -48,7 +46,7 @@ pub(crate) struct ServerArgs {
     /// Take any certificate; the server may then be anybody
     #[arg(long, short = 'k')]
     insecure: bool,
-    /// Connect to ADDRESS for this host and port, whatever the name server says
+    /// Connect to ADDRESS for this host and port, whatever the name server says; ADDRESS may have a port of its own
     #[arg(long, value_name = "HOST:PORT:ADDRESS")]
     pub(crate) resolve: Vec<Resolve>,
     /// Seconds that the server may take for each answer
@@ -78,14 +76,7 @@ impl ServerArgs {
 
     /// A page of the server, at the address that the command line names for it.
     pub(crate) fn target(&self, url: &str, options: ConnectOptions) -> Result<Target, Failure> {
-        let target = Target::new(url, options)?;
-        let named = |resolve: &&Resolve| {
-            resolve.host.eq_ignore_ascii_case(target.host()) && resolve.port == target.port()
-        };
-        Ok(match self.resolve.iter().find(named) {
-            Some(resolve) => target.clone().resolve(resolve.address),
-            None => target,
-        })
+        Ok(Target::new(url, options)?.resolve_by(&self.resolve))
     }
 }
 
@@ -133,49 +124,4 @@ enum Tls {
     V1_2,
     #[value(name = "1.3")]
     V1_3,
-}
-
-/// `HOST:PORT:ADDRESS`, as curl takes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Resolve {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) address: IpAddr,
-}
-
-impl FromStr for Resolve {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut parts = text.splitn(3, ':');
-        let (Some(host), Some(port), Some(address)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err("HOST:PORT:ADDRESS is expected");
-        };
-        let address = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
-        Ok(Resolve {
-            host: host.to_owned(),
-            port: port.parse().map_err(|_| "the port is not a number from 0 to 65535")?,
-            address: address.parse().map_err(|_| "ADDRESS is not an IP address")?,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_can_be_resolved_by_hand() {
-        for (text, host, address) in [
-            ("a.example:443:127.0.0.1", "a.example", "127.0.0.1"),
-            ("a.example:443:::1", "a.example", "::1"),
-            ("a.example:443:[::1]", "a.example", "::1"),
-        ] {
-            let expected = Resolve { host: host.to_owned(), port: 443, address: address.parse().unwrap() };
-            assert_eq!(text.parse(), Ok(expected), "{text}");
-        }
-        for wrong in ["", "a.example", "a.example:443", "a.example:x:127.0.0.1", "a.example:443:b.example"] {
-            assert!(wrong.parse::<Resolve>().is_err(), "{wrong}");
-        }
-    }
 }

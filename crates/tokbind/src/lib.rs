@@ -51,6 +51,7 @@ mod localhost;
 mod message;
 mod private_dir;
 pub mod probe;
+mod resolve;
 #[cfg(any(feature = "bench", feature = "check"))]
 mod target;
 mod timeout;
@@ -59,6 +60,7 @@ pub mod tls;
 pub use error::{Error, Result};
 pub use keys::KeyStore;
 pub use message::{Pushed, Request, Response};
+pub use resolve::{ParseResolveError, Resolve};
 #[cfg(any(feature = "bench", feature = "check"))]
 pub use target::Target;
 pub use token_binding::sign::openssl::PrivateKey;

@@ -155,7 +155,7 @@ impl Args {
                 Some(Http::V2) => HttpVersion::Http2,
             });
         for resolve in &self.connect.server.resolve {
-            options = options.resolve(&resolve.host, resolve.port, resolve.address);
+            options = options.resolve(resolve.clone());
         }
         let mut client = Client::new(&options)?;
         if let Some(path) = &self.cookie_jar {

@@ -57,11 +57,10 @@ use self::origin::Only;
 use self::referred::Referrals;
 use self::upstream::Upstream;
 use crate::tls::{ConnectOptions, Offer};
-use crate::{KeyParameters, KeyStore};
+use crate::{KeyParameters, KeyStore, Resolve};
 
 pub use ca::Authority;
 pub use error::{Error, Result};
-pub use origin::{ParseResolveError, Resolve};
 
 /// The port that the agent listens on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 8473;

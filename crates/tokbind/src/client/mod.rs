@@ -210,9 +210,10 @@ impl Client {
     async fn connect(&mut self, url: &Url, origin: &Origin) -> Result<Connection> {
         let host = host(url)?;
         let port = url.port_or_known_default().unwrap_or(443);
-        let address = self.options.address(&host, port);
-        let address =
-            address.map_or_else(|| name_to_look_up(&host).to_owned(), |address| address.to_string());
+        let (address, port) = match self.options.address(&host, port) {
+            Some(address) => (address.ip().to_string(), address.port()),
+            None => (name_to_look_up(&host).to_owned(), port),
+        };
         if url.scheme() == "http" {
             let stream = self.connector.dial((address.as_str(), port)).await?;
             let http1 = Http1::over(stream).timeout(self.options.connect.timeout);

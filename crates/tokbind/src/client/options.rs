@@ -1,10 +1,9 @@
 //! How a client works.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
-use crate::KeyStore;
 use crate::tls::ConnectOptions;
+use crate::{KeyStore, Resolve};
 
 /// Redirects that are followed before a client gives up. Browsers stop at 20.
 const MAX_REDIRECTS: usize = 20;
@@ -39,7 +38,7 @@ pub struct ClientOptions {
     pub(super) connect: ConnectOptions,
     pub(super) http: HttpVersion,
     pub(super) max_redirects: usize,
-    resolve: HashMap<(String, u16), IpAddr>,
+    resolve: Vec<Resolve>,
 }
 
 impl ClientOptions {
@@ -51,7 +50,7 @@ impl ClientOptions {
             connect: ConnectOptions::default(),
             http: HttpVersion::default(),
             max_redirects: MAX_REDIRECTS,
-            resolve: HashMap::new(),
+            resolve: Vec::new(),
         }
     }
 
@@ -76,14 +75,14 @@ impl ClientOptions {
         self
     }
 
-    /// Connects to this address when a URL has that host and port, whatever the name server says.
+    /// Connects where this says for URLs of its host and port.
     #[must_use]
-    pub fn resolve(mut self, host: &str, port: u16, address: IpAddr) -> Self {
-        self.resolve.insert((host.to_ascii_lowercase(), port), address);
+    pub fn resolve(mut self, resolve: Resolve) -> Self {
+        self.resolve.push(resolve);
         self
     }
 
-    pub(super) fn address(&self, host: &str, port: u16) -> Option<IpAddr> {
-        self.resolve.get(&(host.to_ascii_lowercase(), port)).copied()
+    pub(super) fn address(&self, host: &str, port: u16) -> Option<SocketAddr> {
+        Resolve::find(&self.resolve, host, port)
     }
 }

@@ -1,5 +1,3 @@
-use std::net::{IpAddr, Ipv4Addr};
-
 use openssl::ssl::SslVersion;
 use tokbind_testing::tls::ServerOptions;
 use tokbind_testing::web::{Reply, Seen, Web, reply};
@@ -8,8 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::KeyStore;
 use crate::tls::{ConnectOptions, Offer};
+use crate::{KeyStore, Resolve};
 
 const ASK: (&str, &str) = ("Include-Referred-Token-Binding-ID", "true");
 
@@ -37,7 +35,7 @@ fn options(keys: &KeyStore, servers: &[&Web]) -> ClientOptions {
             connect = connect.ca_certificate(certificate.clone());
         }
         for host in ["a.example", "www.a.example", "b.example"] {
-            options = options.resolve(host, server.address.port(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+            options = options.resolve(Resolve::new(host, server.address.port(), server.address));
         }
     }
     options.connect(connect)

@@ -14,9 +14,9 @@ use super::connection::{Connection, SendError};
 use super::dial::Dialer;
 use super::site::Site;
 use super::{Body, Failure};
-use crate::KeyStore;
-use crate::agent::origin::{Origin, Resolve, Scheme};
+use crate::agent::origin::{Origin, Scheme};
 use crate::tls::{ConnectOptions, Connector};
+use crate::{KeyStore, Resolve};
 
 /// How often connections that nobody uses are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
