@@ -160,9 +160,9 @@ impl Client {
         let mut shown = None;
         if !fetch.has(SEC_TOKEN_BINDING)
             && let Some(binding) =
-                connection.bind(&self.options.keys, &host(&fetch.url)?, referred.as_deref()).await?
+                connection.bind(&self.options.keys, &host(&fetch.url)?, referred.as_ref()).await?
         {
-            request = request.header(SEC_TOKEN_BINDING, binding.header);
+            request = request.header(SEC_TOKEN_BINDING, binding.value);
             provided = Some(binding.key);
             shown = referred;
         }

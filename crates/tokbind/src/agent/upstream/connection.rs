@@ -9,8 +9,9 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
-use super::binding::{Binding, Observed, Provided};
+use super::binding::{Binding, Observed};
 use super::{Body, Failure};
+use crate::binding::once::Bound;
 use crate::tls::TlsConnection;
 use crate::{KeyStore, PrivateKey};
 
@@ -97,7 +98,7 @@ impl Connection {
     pub(in crate::agent) async fn header(
         &self,
         referred: Option<&Arc<PrivateKey>>,
-    ) -> crate::Result<Option<Provided>> {
+    ) -> crate::Result<Option<Bound>> {
         match &self.binding {
             Some(binding) => binding.header(referred).await,
             None => Ok(None),
