@@ -71,21 +71,20 @@ enum Handshakes {
 /// Runs the command. Exit code 1 if a request failed or was refused.
 pub(crate) fn run(args: Args) -> Outcome {
     let target = args.server.target(&args.url, args.server.options()?)?;
-    let options = BenchOptions {
-        connections: usize::try_from(args.connections).unwrap_or(usize::MAX),
-        requests: args.requests,
-        http: match args.http {
-            Http::V1_1 => HttpVersion::Http1,
-            Http::V2 => HttpVersion::Http2,
-        },
-        streams: usize::try_from(args.streams).unwrap_or(usize::MAX),
-        reuse: match args.handshakes {
-            None => Reuse::KeepAlive,
-            Some(Handshakes::Full) => Reuse::FullHandshakes,
-            Some(Handshakes::Resumed) => Reuse::ResumedHandshakes,
-        },
-        token_binding: (!args.no_token_binding).then_some(args.key_parameters),
+    let mut options = BenchOptions::default();
+    options.connections = usize::try_from(args.connections).unwrap_or(usize::MAX);
+    options.requests = args.requests;
+    options.http = match args.http {
+        Http::V1_1 => HttpVersion::Http1,
+        Http::V2 => HttpVersion::Http2,
     };
+    options.streams = usize::try_from(args.streams).unwrap_or(usize::MAX);
+    options.reuse = match args.handshakes {
+        None => Reuse::KeepAlive,
+        Some(Handshakes::Full) => Reuse::FullHandshakes,
+        Some(Handshakes::Resumed) => Reuse::ResumedHandshakes,
+    };
+    options.token_binding = (!args.no_token_binding).then_some(args.key_parameters);
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::at("starting"))?;
     // On standard error, and only where that is a terminal.
     let bar = ProgressBar::new(options.requests);

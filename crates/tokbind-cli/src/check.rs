@@ -65,7 +65,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 }
 
 fn print_line(finding: &Finding) -> Result<(), Failure> {
-    let Finding { probe, section, rule, verdict } = finding;
+    let Finding { probe, section, rule, verdict, .. } = finding;
     let mut out = stdout();
     match verdict {
         Found::Pass => writeln!(out, "pass  {probe:<32} {section:<14} {rule}")?,

@@ -106,6 +106,9 @@ pub enum Error {
     /// The peer's answer to a raw ClientHello is malformed.
     #[error("malformed TLS answer: {0}")]
     Tls(&'static str),
+    /// A fault of this crate's own, and of nobody else.
+    #[error("a fault of tokbind itself: {0}")]
+    Internal(&'static str),
     /// The peer sent more, in bytes or in number, than this client is ready to hold.
     #[error("{what}: more than {limit}")]
     TooLarge {

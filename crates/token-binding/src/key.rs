@@ -12,6 +12,7 @@ pub const P256_LENGTH: usize = 64;
 ///
 /// Whether a point is on its curve is not known yet: that takes arithmetic, and the verifying backend does it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PublicKey {
     /// A key for `rsa2048_pkcs1.5`.
     Rsa2048Pkcs1_5(RsaPublicKey),

@@ -178,8 +178,11 @@ impl Args {
         };
         let body = body.unwrap_or_default();
         let fetch = |url: &String| {
-            let fetch = Fetch::get(url).map_err(|error| Failure::Usage(error.to_string()))?;
-            Ok(Fetch { method: method.clone(), headers: headers.clone(), body: body.clone(), ..fetch })
+            let mut fetch = Fetch::get(url).map_err(|error| Failure::Usage(error.to_string()))?;
+            fetch.method.clone_from(&method);
+            fetch.headers.clone_from(&headers);
+            fetch.body.clone_from(&body);
+            Ok(fetch)
         };
         self.urls.iter().map(fetch).collect()
     }

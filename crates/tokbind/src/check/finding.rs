@@ -2,6 +2,7 @@
 
 /// What one probe has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// The probe's name, never reused for another.
     pub probe: &'static str,

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 /// What to ask for. It is sent as given, with `Host`, `Accept`, `User-Agent`, `Cookie` and `Sec-Token-Binding` where
 /// these are not among the headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fetch {
     /// The method.
     pub method: String,

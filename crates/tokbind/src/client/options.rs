@@ -10,6 +10,7 @@ const MAX_REDIRECTS: usize = 20;
 
 /// Which HTTP to speak over TLS. Without TLS it is always HTTP/1.1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HttpVersion {
     /// HTTP/2 if the server wants it, else HTTP/1.1.
     #[default]

@@ -25,6 +25,7 @@ pub enum Location {
 
 /// The server's `token_binding` extension as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Answer {
     /// Where it stood.
     pub location: Location,

@@ -64,6 +64,7 @@ pub trait SignatureBackend {
 
 /// What a backend has against a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SignatureError {
     /// The key is no key at all.
     InvalidKey(KeyError),
