@@ -58,6 +58,7 @@ lint: setup-build
 unit: setup-build
 	$(CARGO) test --package mod_token_binding --lib --locked
 	$(CARGO) test --package token-binding --package tokbind --package tokbind-cli --all-features --locked
+	$(CARGO) run --quiet --package token-binding --example message --locked
 
 blackbox: setup-test build
 	$(CARGO) build --locked --package mod_token_binding --features fault-injection
