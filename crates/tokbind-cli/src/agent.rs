@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use clap::{ArgAction, Subcommand};
 use openssl::x509::X509;
+use tokbind::Resolve;
 use tokbind::agent::{Agent, AgentOptions, Authority, DEFAULT_PORT};
-use tokbind::{KeyStore, Resolve};
+use tokbind::keys::KeyStore;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;

@@ -4,8 +4,9 @@ use std::io::{Write, stdout};
 
 use clap::Subcommand;
 use serde::Serialize;
+use tokbind::KeyParameters;
+use tokbind::keys::KeyStore;
 use tokbind::keys::{KeyInfo, registered_domain};
-use tokbind::{KeyParameters, KeyStore};
 use token_binding::header::encode;
 
 use super::options::{KeysOption, key_parameters};

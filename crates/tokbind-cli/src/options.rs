@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, value_parser};
 use openssl::x509::X509;
+use tokbind::keys::KeyStore;
 use tokbind::keys::KeyStoreError;
 use tokbind::tls::{ConnectOptions, Offer, SslVersion};
-use tokbind::{KeyParameters, KeyStore, Resolve, Target};
+use tokbind::{KeyParameters, Resolve, Target};
 
 use super::Failure;
 

@@ -3,8 +3,9 @@
 //! usage: connect URL
 
 use tokbind::client::Url;
+use tokbind::keys::KeyStore;
 use tokbind::tls::{ConnectOptions, Connector, Offer};
-use tokbind::{KeyParameters, KeyStore, binding};
+use tokbind::{KeyParameters, binding};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

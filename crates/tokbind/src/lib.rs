@@ -15,7 +15,8 @@
 //!
 //! ```no_run
 //! use tokbind::tls::{ConnectOptions, Connector};
-//! use tokbind::{KeyStore, Request, binding, http1::Http1};
+//! use tokbind::keys::KeyStore;
+//! use tokbind::{Request, binding, http1::Http1};
 //!
 //! # async fn visit() -> Result<(), tokbind::Error> {
 //! let keys = KeyStore::open(None)?;
@@ -58,7 +59,6 @@ mod timeout;
 pub mod tls;
 
 pub use error::{Error, Result};
-pub use keys::KeyStore;
 pub use message::{Pushed, Request, Response};
 pub use resolve::{ParseResolveError, Resolve};
 #[cfg(any(feature = "bench", feature = "check"))]

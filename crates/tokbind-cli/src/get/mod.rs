@@ -8,8 +8,8 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use tokbind::KeyStore;
 use tokbind::client::{Client, ClientOptions, CookieJar, Fetch, Fetched, HttpVersion};
+use tokbind::keys::KeyStore;
 
 use self::report::Report;
 use super::options::{ConnectArgs, KeysOption};

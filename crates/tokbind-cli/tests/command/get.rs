@@ -3,7 +3,8 @@
 use std::fs;
 
 use openssl::ssl::SslVersion;
-use tokbind::{KeyParameters, KeyStore};
+use tokbind::KeyParameters;
+use tokbind::keys::KeyStore;
 use tokbind_testing::tls::ServerOptions;
 use tokbind_testing::web::{Reply, Seen, Web, reply};
 use token_binding::Signer;

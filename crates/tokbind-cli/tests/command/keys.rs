@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use tokbind::{KeyParameters, KeyStore};
+use tokbind::KeyParameters;
+use tokbind::keys::KeyStore;
 
 use crate::support::{User, said};
 

@@ -28,7 +28,7 @@
 //! It listens on a loopback address unless told otherwise, because whoever reaches it uses the user's keys. That
 //! includes other users of the same machine.
 
-pub mod ca;
+mod ca;
 mod client;
 mod context;
 mod error;
@@ -56,8 +56,9 @@ use self::context::Context;
 use self::origin::Only;
 use self::referred::Referrals;
 use self::upstream::Upstream;
+use crate::keys::KeyStore;
 use crate::tls::{ConnectOptions, Offer};
-use crate::{KeyParameters, KeyStore, Resolve};
+use crate::{KeyParameters, Resolve};
 
 pub use ca::Authority;
 pub use error::{Error, Result};
@@ -110,7 +111,7 @@ impl Default for AgentOptions {
 /// An agent that listens.
 ///
 /// ```no_run
-/// use tokbind::KeyStore;
+/// use tokbind::keys::KeyStore;
 /// use tokbind::agent::{Agent, AgentOptions, Authority};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {

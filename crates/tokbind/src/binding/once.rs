@@ -9,8 +9,9 @@ use http::HeaderValue;
 
 use super::{Signer, header};
 use crate::error::{Error, Result};
+use crate::keys::KeyStore;
 use crate::tls::TlsConnection;
-use crate::{Ekm, KeyStore, Negotiated, PrivateKey};
+use crate::{Ekm, Negotiated, PrivateKey};
 
 /// What a handshake came to. A TLS 1.2 server may renegotiate, and the old result is void then.
 #[derive(Clone, Debug)]

@@ -31,7 +31,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Does the server break the rule?
+    /// Whether the server breaks the rule.
     #[must_use]
     pub fn is_failure(&self) -> bool {
         matches!(self, Verdict::Fail { .. })

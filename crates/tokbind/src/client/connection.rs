@@ -5,13 +5,14 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use super::options::HttpVersion;
+use crate::PrivateKey;
 use crate::binding::once::{Bound, Handshake, Once};
 use crate::error::{Error, Result};
 use crate::http1::Http1;
 use crate::http2::Http2;
+use crate::keys::KeyStore;
 use crate::message::{Request, Response};
 use crate::tls::{Info, TlsConnection};
-use crate::{KeyStore, PrivateKey};
 
 /// A connection.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 //! redirect that asks for it reveals that key to its target (RFC 8473). Plain `http` has no Token Binding.
 //!
 //! ```no_run
-//! use tokbind::KeyStore;
+//! use tokbind::keys::KeyStore;
 //! use tokbind::client::{Client, ClientOptions, Fetch};
 //!
 //! # async fn visit() -> tokbind::Result<()> {

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use crate::Resolve;
+use crate::keys::KeyStore;
 use crate::tls::ConnectOptions;
-use crate::{KeyStore, Resolve};
 
 /// Redirects that are followed before a client gives up. Browsers stop at 20.
 const MAX_REDIRECTS: usize = 20;

@@ -6,8 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::Resolve;
+use crate::keys::KeyStore;
 use crate::tls::{ConnectOptions, Offer};
-use crate::{KeyStore, Resolve};
 
 const ASK: (&str, &str) = ("Include-Referred-Token-Binding-ID", "true");
 

@@ -8,10 +8,11 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 
+use crate::PrivateKey;
 use crate::binding::once::{Bound, Handshake, Once};
 use crate::error::Result;
+use crate::keys::KeyStore;
 use crate::tls::TlsConnection;
-use crate::{KeyStore, PrivateKey};
 
 /// The Token Binding of one connection. It makes headers for this connection and no other.
 pub(in crate::agent) struct Binding {

@@ -11,9 +11,10 @@ use tokio::net::TcpStream;
 
 use super::binding::{Binding, Observed};
 use super::{Body, Failure};
+use crate::PrivateKey;
 use crate::binding::once::Bound;
+use crate::keys::KeyStore;
 use crate::tls::TlsConnection;
-use crate::{KeyStore, PrivateKey};
 
 /// What a server may send as the head of a response.
 const MAX_HEAD: usize = 256 * 1024;

@@ -14,9 +14,10 @@ use super::connection::{Connection, SendError};
 use super::dial::Dialer;
 use super::site::Site;
 use super::{Body, Failure};
+use crate::Resolve;
 use crate::agent::origin::{Origin, Scheme};
+use crate::keys::KeyStore;
 use crate::tls::{ConnectOptions, Connector};
-use crate::{KeyStore, Resolve};
 
 /// How often connections that nobody uses are looked for.
 const SWEEP: Duration = Duration::from_secs(10);

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use openssl::x509::X509;
 use tokbind::agent::{Agent, AgentOptions, Authority};
-use tokbind::{KeyParameters, KeyStore, PrivateKey};
+use tokbind::keys::KeyStore;
+use tokbind::{KeyParameters, PrivateKey};
 use token_binding::Signer;
 use token_binding::header::encode;
 use tokio::task::JoinHandle;
