@@ -1,5 +1,6 @@
-//! The key and certificate of all sites.
+//! Keys and certificates of servers.
 
+use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use openssl::asn1::Asn1Time;
@@ -18,28 +19,35 @@ pub fn certificate() -> X509 {
 
 pub(crate) fn identity() -> &'static (X509, PKey<Private>) {
     static IDENTITY: OnceLock<(X509, PKey<Private>)> = OnceLock::new();
-    IDENTITY.get_or_init(|| {
-        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-        let mut name = X509NameBuilder::new().unwrap();
-        name.append_entry_by_text("CN", "sites").unwrap();
-        let name = name.build();
-        let mut builder = X509::builder().unwrap();
-        builder.set_version(2).unwrap();
-        builder.set_serial_number(&BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap()).unwrap();
-        builder.set_subject_name(&name).unwrap();
-        builder.set_issuer_name(&name).unwrap();
-        builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-        builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
-        builder.set_pubkey(&key).unwrap();
-        builder.append_extension(BasicConstraints::new().ca().build().unwrap()).unwrap();
-        let mut names = SubjectAlternativeName::new();
-        for name in ["rp.test", "www.rp.test", "idp.test", "other.test"] {
-            names.dns(name);
-        }
-        let names = names.build(&builder.x509v3_context(None, None)).unwrap();
-        builder.append_extension(names).unwrap();
-        builder.sign(&key, MessageDigest::sha256()).unwrap();
-        (builder.build(), key)
-    })
+    IDENTITY.get_or_init(|| self_signed("sites", &["rp.test", "www.rp.test", "idp.test", "other.test"]))
+}
+
+/// A new key and a certificate for these names and addresses that it signs itself, for a day.
+pub(crate) fn self_signed(common_name: &str, names: &[&str]) -> (X509, PKey<Private>) {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+    let mut subject = X509NameBuilder::new().unwrap();
+    subject.append_entry_by_text("CN", common_name).unwrap();
+    let subject = subject.build();
+
+    let mut certificate = X509::builder().unwrap();
+    certificate.set_version(2).unwrap();
+    certificate.set_serial_number(&BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap()).unwrap();
+    certificate.set_subject_name(&subject).unwrap();
+    certificate.set_issuer_name(&subject).unwrap();
+    certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+    certificate.set_pubkey(&key).unwrap();
+    certificate.append_extension(BasicConstraints::new().ca().build().unwrap()).unwrap();
+    let mut alternatives = SubjectAlternativeName::new();
+    for name in names {
+        match name.parse::<IpAddr>() {
+            Ok(_) => alternatives.ip(name),
+            Err(_) => alternatives.dns(name),
+        };
+    }
+    let alternatives = alternatives.build(&certificate.x509v3_context(None, None)).unwrap();
+    certificate.append_extension(alternatives).unwrap();
+    certificate.sign(&key, MessageDigest::sha256()).unwrap();
+    (certificate.build(), key)
 }

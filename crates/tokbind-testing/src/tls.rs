@@ -7,51 +7,21 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use openssl::asn1::Asn1Time;
-use openssl::bn::BigNum;
-use openssl::ec::{EcGroup, EcKey};
-use openssl::hash::MessageDigest;
-use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
     AlpnError, ExtensionContext, NameType, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions,
     SslVersion,
 };
-use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
-use openssl::x509::{X509, X509NameBuilder};
+use openssl::x509::X509;
 use token_binding::Ekm;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_openssl::SslStream;
 
-/// A self-signed certificate for `localhost` and some names that don't exist.
-pub fn identity() -> (X509, PKey<Private>) {
-    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-    let mut name = X509NameBuilder::new().unwrap();
-    name.append_entry_by_text("CN", "tokbind test").unwrap();
-    let name = name.build();
+use crate::identity::self_signed;
 
-    let mut certificate = X509::builder().unwrap();
-    certificate.set_version(2).unwrap();
-    let serial = BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap();
-    certificate.set_serial_number(&serial).unwrap();
-    certificate.set_subject_name(&name).unwrap();
-    certificate.set_issuer_name(&name).unwrap();
-    certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
-    certificate.set_pubkey(&key).unwrap();
-    certificate.append_extension(BasicConstraints::new().ca().build().unwrap()).unwrap();
-    let names = SubjectAlternativeName::new()
-        .dns("localhost")
-        .dns("a.example")
-        .dns("www.a.example")
-        .dns("b.example")
-        .ip("127.0.0.1")
-        .build(&certificate.x509v3_context(None, None))
-        .unwrap();
-    certificate.append_extension(names).unwrap();
-    certificate.sign(&key, MessageDigest::sha256()).unwrap();
-    (certificate.build(), key)
+/// A new certificate for `localhost` and some names that don't exist.
+pub fn identity() -> (X509, PKey<Private>) {
+    self_signed("tokbind test", &["localhost", "a.example", "www.a.example", "b.example", "127.0.0.1"])
 }
 
 /// What the server does, and what it saw.
