@@ -85,7 +85,7 @@ pub enum Error {
     Backend {
         /// What it was asked to do.
         operation: &'static str,
-        /// What it said, a text of its own.
+        /// The library's static message.
         reason: &'static str,
     },
 }

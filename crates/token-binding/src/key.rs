@@ -56,6 +56,15 @@ impl PublicKey {
         }
     }
 
+    /// How many bytes a signature of the key has.
+    #[must_use]
+    pub const fn signature_length(&self) -> usize {
+        match self {
+            Self::Rsa2048Pkcs1_5(_) | Self::Rsa2048Pss(_) => RSA2048_LENGTH,
+            Self::EcdsaP256(_) => P256_LENGTH,
+        }
+    }
+
     /// The whole `TokenBindingID`: key parameters, `key_length` and the key.
     #[must_use]
     pub fn token_binding_id(&self) -> Vec<u8> {

@@ -1,9 +1,11 @@
 //! What the rules do with a backend that misbehaves, and when they ask it at all.
 
-use token_binding::key::{P256_LENGTH, RSA2048_LENGTH, RsaPublicKey, TbEcPoint};
+use token_binding::key::PublicKey;
 use token_binding::message::TokenBindingMessage;
-use token_binding::verify::{SignatureBackend, SignatureError, VerifiedBindings, verify_message};
-use token_binding::{Error, KeyError, KeyParameters, TokenBindingType};
+use token_binding::verify::{
+    OpenSsl, RustCrypto, SignatureBackend, SignatureError, VerifiedBindings, verify_message,
+};
+use token_binding::{Error, KeyError, KeyParameters, Signer, TokenBindingType};
 
 use crate::support::{self, PROVIDED, Part, REFERRED, UNKNOWN, ekm, message, part};
 
@@ -13,30 +15,7 @@ const EC: KeyParameters = KeyParameters::ECDSAP256;
 struct Answers<F>(F);
 
 impl<F: Fn(TokenBindingType) -> Result<(), SignatureError>> SignatureBackend for Answers<F> {
-    fn verify_rsa2048_pkcs1_5(
-        &self,
-        _: &RsaPublicKey,
-        signed: &[u8],
-        _: &[u8; RSA2048_LENGTH],
-    ) -> Result<(), SignatureError> {
-        self.0(TokenBindingType(signed[0]))
-    }
-
-    fn verify_rsa2048_pss(
-        &self,
-        _: &RsaPublicKey,
-        signed: &[u8],
-        _: &[u8; RSA2048_LENGTH],
-    ) -> Result<(), SignatureError> {
-        self.0(TokenBindingType(signed[0]))
-    }
-
-    fn verify_ecdsap256(
-        &self,
-        _: &TbEcPoint,
-        signed: &[u8],
-        _: &[u8; P256_LENGTH],
-    ) -> Result<(), SignatureError> {
+    fn verify(&self, _: &PublicKey, signed: &[u8], _: &[u8]) -> Result<(), SignatureError> {
         self.0(TokenBindingType(signed[0]))
     }
 }
@@ -91,5 +70,18 @@ fn no_signature_is_checked_before_the_structure_is_right() {
         vec![provided, malformed],
     ] {
         assert!(verify(&parts, |asked| panic!("the {asked} signature was checked")).is_err());
+    }
+}
+
+#[test]
+fn a_signature_of_another_length_is_no_signature() {
+    let backends: [&dyn SignatureBackend; 2] = [&OpenSsl, &RustCrypto];
+    for key_parameters in KeyParameters::ALL_KNOWN {
+        let key = support::key(key_parameters);
+        for length in [0, 1, 63, 64, 65, 255, 256, 257] {
+            for backend in backends {
+                assert!(backend.verify(key.public_key(), b"signed", &vec![1; length]).is_err(), "{length}");
+            }
+        }
     }
 }
