@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{ArgAction, Subcommand};
 use openssl::x509::X509;
 use tokbind::Resolve;
-use tokbind::agent::{Agent, AgentOptions, Authority, DEFAULT_PORT};
+use tokbind::agent::{Agent, AgentOptions, Authority, DEFAULT_PORT, Error};
 use tokbind::keys::KeyStore;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -226,6 +226,18 @@ A single program, as an example:
   curl --proxy http://127.0.0.1:8473 --cacert tokbind-ca.pem https://www.example.com/
 "#;
 
-fn failed(error: tokbind::agent::Error) -> Failure {
-    Failure::new(error.to_string())
+/// The library knows nothing of options.
+fn failed(error: Error) -> Failure {
+    Failure::new(match error {
+        Error::NoPlace => {
+            "there is no place to keep the certificate authority: name a directory with --ca-dir or \
+            TOKBIND_AGENT_CA, or set HOME or XDG_DATA_HOME"
+                .to_owned()
+        }
+        Error::NotLoopback { address } => format!(
+            "{address} can be reached from other machines, and whoever reaches the agent uses your keys: choose a \
+             loopback address, or confirm with --allow-remote"
+        ),
+        error => error.to_string(),
+    })
 }

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
 
+use tokbind::keys::KeyStoreError;
+
 /// What a subcommand comes to.
 pub(crate) type Outcome = Result<Verdict, Failure>;
 
@@ -41,13 +43,24 @@ impl Failure {
 
 impl From<tokbind::Error> for Failure {
     fn from(error: tokbind::Error) -> Self {
-        Failure::Failed(error.to_string())
+        match error {
+            tokbind::Error::Keys(error) => error.into(),
+            error => Failure::Failed(error.to_string()),
+        }
     }
 }
 
-impl From<tokbind::keys::KeyStoreError> for Failure {
-    fn from(error: tokbind::keys::KeyStoreError) -> Self {
-        Failure::Failed(error.to_string())
+/// The library knows nothing of options.
+impl From<KeyStoreError> for Failure {
+    fn from(error: KeyStoreError) -> Self {
+        Failure::Failed(match error {
+            KeyStoreError::NoPlace => {
+                "there is no place to keep keys: name a directory with --keys or TOKBIND_KEYS, \
+                or set HOME or XDG_DATA_HOME"
+                    .to_owned()
+            }
+            error => error.to_string(),
+        })
     }
 }
 

@@ -109,7 +109,7 @@ pub enum Error {
     /// A fault of this crate's own, and of nobody else.
     #[error("a fault of tokbind itself: {0}")]
     Internal(&'static str),
-    /// The peer sent more, in bytes or in number, than this client is ready to hold.
+    /// Something has more, in bytes or in number, than the protocol allows or than this client is ready to hold.
     #[error("{what}: more than {limit}")]
     TooLarge {
         /// What is too large.

@@ -15,8 +15,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// There is no home directory to keep the certificate authority in.
     #[error(
-        "there is no place to keep the certificate authority: name a directory with --ca-dir or \
-         TOKBIND_AGENT_CA, or set HOME or XDG_DATA_HOME"
+        "there is no place to keep the certificate authority: set TOKBIND_AGENT_CA, HOME or XDG_DATA_HOME"
     )]
     NoPlace,
     /// Something that should be a directory or a file is something else.
@@ -73,7 +72,7 @@ pub enum Error {
     /// Anybody who reaches the address could use the user's keys.
     #[error(
         "{address} can be reached from other machines, and whoever reaches the agent uses your keys: choose a loopback \
-         address, or confirm with --allow-remote"
+         address, or allow it"
     )]
     NotLoopback {
         /// The address.

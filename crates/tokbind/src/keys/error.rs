@@ -11,9 +11,7 @@ use crate::private_dir::Problem;
 #[non_exhaustive]
 pub enum KeyStoreError {
     /// There is no home directory to keep keys in.
-    #[error(
-        "there is no place to keep keys: name a directory with --keys or TOKBIND_KEYS, or set HOME or XDG_DATA_HOME"
-    )]
+    #[error("there is no place to keep keys: set TOKBIND_KEYS, HOME or XDG_DATA_HOME")]
     NoPlace,
     /// No key can be kept for this host or with these key parameters.
     #[error("no key can be kept for the host {host:?} with the key parameters {key_parameters}")]
