@@ -40,7 +40,7 @@ build: setup-build
 	$(CARGO) build --release --locked --package mod_token_binding
 
 demo: setup-test build
-	$(CARGO) build --locked --package tokbind
+	$(CARGO) build --locked --package tokbind-cli
 	$(CARGO) build --locked --package mod_token_binding --example demo
 	target/debug/examples/demo $(if $(KEEP),--keep)
 
@@ -50,19 +50,20 @@ test: setup-test lint unit blackbox fuzz-briefly demo
 lint: setup-build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --package token-binding --package tokbind --lib --all-features --no-deps --locked --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --package token-binding --package tokbind --package tokbind-cli --lib --all-features --no-deps --locked --quiet
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
 	    $(CARGO) doc --package mod_token_binding --package token-binding-server --no-deps --document-private-items --locked --quiet
 
 unit: setup-build
 	$(CARGO) test --package token-binding-server --package fuzz --locked
-	$(CARGO) test --package token-binding --package tokbind --all-features --locked
+	$(CARGO) test --package token-binding --package tokbind --package tokbind-cli --all-features --locked
 	$(CARGO) test --package mod_token_binding --test rooms --locked
+	$(CARGO) run --quiet --package token-binding --example message --locked
 
 blackbox: setup-test build
 	$(CARGO) build --locked --package mod_token_binding --features fault-injection
 	install -D target/debug/libmod_token_binding.so $(FAULTY)
-	$(CARGO) build --locked --package tokbind
+	$(CARGO) build --locked --package tokbind-cli
 	TOKEN_BINDING_MODULE=$(abspath $(MODULE)) TOKEN_BINDING_FAULTY_MODULE=$(abspath $(FAULTY)) \
 	TOKBIND=$(abspath target/debug/tokbind) \
 	    $(CARGO) test --package mod_token_binding --test blackbox --locked -- --test-threads=4

@@ -6,7 +6,7 @@ FROM ${BUILD} AS suite
 COPY tests tests
 RUN cargo build --locked --package mod_token_binding --features fault-injection \
     && cp target/debug/libmod_token_binding.so target/faulty.so \
-    && cargo build --locked --package tokbind \
+    && cargo build --locked --package tokbind-cli \
     && cargo test --locked --package mod_token_binding --test blackbox --no-run \
     && find target/debug/deps -name 'blackbox-*' -type f -executable -exec cp '{}' target/blackbox ';'
 

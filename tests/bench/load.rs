@@ -158,14 +158,10 @@ async fn requests(server: &Httpd, http: HttpVersion, reuse: Reuse, bound: bool, 
     let target = Target::new(&url, ConnectOptions::new().accept_any_certificate(true))
         .unwrap()
         .resolve(Ipv4Addr::LOCALHOST.into());
-    let options = BenchOptions {
-        connections: CONNECTIONS,
-        requests: number,
-        http,
-        reuse,
-        token_binding: bound.then_some(KeyParameters::ECDSAP256),
-        ..BenchOptions::default()
-    };
+    let mut options = BenchOptions::default();
+    (options.connections, options.requests) = (CONNECTIONS, number);
+    (options.http, options.reuse) = (http, reuse);
+    options.token_binding = bound.then_some(KeyParameters::ECDSAP256);
     let report = tokbind::bench::run(&target, &options, |_| {}).await.unwrap();
     assert_eq!(report.statuses.get(&200), Some(&number), "{:?} {:?}", report.statuses, report.errors);
     assert_eq!(report.negotiated.is_some(), bound);

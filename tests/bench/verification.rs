@@ -102,6 +102,7 @@ impl Loaded {
             }
             PublicKey::Rsa2048Pkcs1_5(key) => Self::Rsa(rsa(key), Padding::PKCS1),
             PublicKey::Rsa2048Pss(key) => Self::Rsa(rsa(key), Padding::PKCS1_PSS),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -47,6 +47,7 @@ pub mod header;
 pub mod key;
 #[cfg(feature = "openssl")]
 mod libcrypto;
+mod limits;
 pub mod message;
 pub mod negotiate;
 pub mod sign;

@@ -59,8 +59,7 @@ impl Leaves {
             let oldest = made.iter().min_by_key(|(_, (_, since))| *since).map(|(host, _)| host.clone());
             oldest.map(|oldest| made.remove(&oldest));
         }
-        let certificate =
-            certificate::leaf(host, &self.key, &self.authority.certificate, &self.authority.key)?;
+        let certificate = certificate::leaf(host, &self.key, &self.authority.pair)?;
         made.insert(host.to_owned(), (certificate.clone(), now));
         Ok(certificate)
     }

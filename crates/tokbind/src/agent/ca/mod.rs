@@ -17,22 +17,18 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use openssl::asn1::Asn1Time;
 use openssl::hash::MessageDigest;
-use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 
+use self::certificate::Pair;
 use super::error::{Error, Result};
+use crate::private_dir::default_path;
 
 pub(super) use leaves::Leaves;
 
-/// A certificate authority of this year has this many days left before the next one is made.
-const RENEW_DAYS: u32 = 7;
-
 /// The certificate authority.
 pub struct Authority {
-    certificate: X509,
-    key: PKey<Private>,
+    pair: Pair,
     path: Option<PathBuf>,
     new: bool,
 }
@@ -44,7 +40,9 @@ impl Authority {
     /// # Errors
     /// The directory or file is not only its owner's, holds something else, or can't be made.
     pub fn open(directory: Option<PathBuf>) -> Result<Self> {
-        disk::open(&directory.map_or_else(Authority::default_path, Ok)?)
+        let directory = directory.map_or_else(Authority::default_path, Ok)?;
+        let disk::Found { pair, path, new } = disk::open(directory)?;
+        Ok(Authority { pair, path: Some(path), new })
     }
 
     /// A certificate authority in memory: no browser will trust its successor.
@@ -52,9 +50,8 @@ impl Authority {
     /// # Errors
     /// [`Error::OpenSsl`] when OpenSSL failed.
     pub fn ephemeral() -> Result<Self> {
-        let (certificate, key) =
-            certificate::authority().map_err(Error::openssl("making a certificate authority"))?;
-        Ok(Authority { certificate, key, path: None, new: true })
+        let pair = Pair::authority().map_err(Error::openssl("making a certificate authority"))?;
+        Ok(Authority { pair, path: None, new: true })
     }
 
     /// `$TOKBIND_AGENT_CA`, else `$XDG_DATA_HOME/tokbind/agent`, else `~/.local/share/tokbind/agent`.
@@ -62,14 +59,7 @@ impl Authority {
     /// # Errors
     /// [`Error::NoPlace`] when none of the variables is set.
     pub fn default_path() -> Result<PathBuf> {
-        // An empty variable is as good as none, and a relative XDG_DATA_HOME too (XDG Base Directory Specification).
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        if let Some(path) = set("TOKBIND_AGENT_CA") {
-            return Ok(path);
-        }
-        let data = set("XDG_DATA_HOME").filter(|path| path.is_absolute());
-        let data = data.or_else(|| set("HOME").map(|home| home.join(".local/share")));
-        Ok(data.ok_or(Error::NoPlace)?.join("tokbind/agent"))
+        default_path("TOKBIND_AGENT_CA", "agent").ok_or(Error::NoPlace)
     }
 
     /// The file; `None` in memory.
@@ -87,7 +77,7 @@ impl Authority {
     /// The certificate that browsers are told to trust.
     #[must_use]
     pub fn certificate(&self) -> &X509 {
-        &self.certificate
+        &self.pair.certificate
     }
 
     /// The certificate as PEM.
@@ -95,7 +85,7 @@ impl Authority {
     /// # Errors
     /// [`Error::OpenSsl`] when OpenSSL failed.
     pub fn certificate_pem(&self) -> Result<String> {
-        let pem = self.certificate.to_pem().map_err(Error::openssl("writing the certificate"))?;
+        let pem = self.pair.certificate.to_pem().map_err(Error::openssl("writing the certificate"))?;
         Ok(String::from_utf8_lossy(&pem).into_owned())
     }
 
@@ -104,15 +94,9 @@ impl Authority {
     /// # Errors
     /// [`Error::OpenSsl`] when OpenSSL failed.
     pub fn fingerprint(&self) -> Result<String> {
-        let digest = self.certificate.digest(MessageDigest::sha256());
+        let digest = self.pair.certificate.digest(MessageDigest::sha256());
         let digest = digest.map_err(Error::openssl("hashing the certificate"))?;
         Ok(digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":"))
-    }
-
-    /// Whether it is time for another one.
-    fn is_due(&self) -> Result<bool> {
-        let soon = Asn1Time::days_from_now(RENEW_DAYS).map_err(Error::openssl("looking at the clock"))?;
-        Ok(self.certificate.not_after() < soon)
     }
 }
 
