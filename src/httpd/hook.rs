@@ -10,36 +10,13 @@ use super::ffi;
 use super::filter::{self, InputFilter, OutputFilter, guard_response};
 use super::guard::{Site, guard};
 use super::log::Sink;
+use super::optional::{self, AnyHook};
 use super::pool::Pool;
 use super::request::Request;
 use super::server::Server;
 use super::ssl::{self, TlsExtension};
-
-/// What a hook answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    /// The hook has done its part.
-    Ok,
-    /// The hook has nothing to say; let the others run.
-    Declined,
-    /// The request is answered with 400.
-    BadRequest,
-    /// The request is answered with 500, the connection closed, the start-up ended.
-    Refused,
-}
-
-pub(super) const REFUSED: c_int = ffi::HTTP_INTERNAL_SERVER_ERROR as c_int;
-
-impl Status {
-    pub(super) fn code(self) -> c_int {
-        match self {
-            Self::Ok => ffi::OK,
-            Self::Declined => ffi::DECLINED,
-            Self::BadRequest => ffi::HTTP_BAD_REQUEST as c_int,
-            Self::Refused => REFUSED,
-        }
-    }
-}
+use super::status::REFUSED;
+pub(crate) use super::status::Status;
 
 /// A hook of the start-up, with the main server of the configuration that httpd has read.
 pub(crate) trait ConfigHook {
@@ -170,14 +147,13 @@ impl Registrar<'_> {
         type Hook = unsafe extern "C" fn(*mut ffi::request_rec, c_int) -> c_int;
         // SAFETY: mod_status calls the hook `status_hook` with exactly this function's arguments.
         let hook = unsafe { std::mem::transmute::<Hook, AnyHook>(status_page::<H>) };
-        add_optional_hook(c"status_hook", hook);
+        // SAFETY: as above.
+        unsafe { optional::add(c"status_hook", hook) };
     }
 
     /// An extension of the TLS handshakes that mod_ssl does; without mod_ssl, there are none.
     pub(crate) fn tls_extension<E: TlsExtension>(&self) {
-        for (name, hook) in ssl::hooks::<E>() {
-            add_optional_hook(name, hook);
-        }
+        ssl::register::<E>();
     }
 
     pub(crate) fn authz_provider<P: AuthzProvider>(&self) {
@@ -213,15 +189,6 @@ pub(super) unsafe fn register(pool: *mut ffi::apr_pool_t, hooks: fn(&Registrar<'
         // httpd takes no answer here, and without the hooks nothing would be refused.
         std::process::exit(1);
     }
-}
-
-pub(super) type AnyHook = unsafe extern "C" fn();
-
-/// Registers a hook that another module may or may not have.
-fn add_optional_hook(name: &'static CStr, hook: AnyHook) {
-    let middle = ffi::APR_HOOK_MIDDLE as c_int;
-    // SAFETY: see `Registrar`.
-    unsafe { ffi::apr_optional_hook_add(name.as_ptr(), Some(hook), ptr::null(), ptr::null(), middle) };
 }
 
 unsafe extern "C" fn check_config<H: ConfigHook>(

@@ -5,7 +5,7 @@
 //! callback, when OpenSSL has sized its list of received extensions by the first `SSL_CTX`'s custom extensions, and goes
 //! through it by the second's. With more of them in the second it would read past the list's end.
 
-use std::ffi::{CStr, c_char, c_int, c_uchar, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_uchar, c_uint, c_void};
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::OnceLock;
@@ -18,8 +18,9 @@ use openssl_sys::{self as openssl, SSL, SSL_CTX};
 use super::connection::Connection;
 use super::ffi;
 use super::guard::{Site, guard};
-use super::hook::{AnyHook, REFUSED, Status};
+use super::optional::{self, AnyHook};
 use super::server::Server;
+use super::status::{REFUSED, Status};
 
 const EXTENSION_CONTEXT: c_uint = openssl::SSL_EXT_CLIENT_HELLO
     | openssl::SSL_EXT_TLS1_2_SERVER_HELLO
@@ -96,17 +97,19 @@ impl Handle {
     }
 }
 
-/// mod_ssl's hooks, by their names.
-pub(super) fn hooks<E: TlsExtension>() -> [(&'static CStr, AnyHook); 2] {
+/// Registers with mod_ssl's hooks; without mod_ssl, nobody calls them.
+pub(super) fn register<E: TlsExtension>() {
     type InitServer =
         unsafe extern "C" fn(*mut ffi::server_rec, *mut ffi::apr_pool_t, c_int, *mut SSL_CTX) -> c_int;
     type PreHandshake = unsafe extern "C" fn(*mut ffi::conn_rec, *mut SSL, c_int) -> c_int;
-    [
-        // SAFETY: mod_ssl calls the hook `init_server` with exactly this function's arguments.
-        (c"init_server", unsafe { std::mem::transmute::<InitServer, AnyHook>(init_server::<E>) }),
-        // SAFETY: mod_ssl calls the hook `pre_handshake` with exactly this function's arguments.
-        (c"pre_handshake", unsafe { std::mem::transmute::<PreHandshake, AnyHook>(pre_handshake::<E>) }),
-    ]
+    // SAFETY: mod_ssl calls the hook `init_server` with exactly this function's arguments.
+    let init = unsafe { std::mem::transmute::<InitServer, AnyHook>(init_server::<E>) };
+    // SAFETY: as above.
+    unsafe { optional::add(c"init_server", init) };
+    // SAFETY: mod_ssl calls the hook `pre_handshake` with exactly this function's arguments.
+    let pre = unsafe { std::mem::transmute::<PreHandshake, AnyHook>(pre_handshake::<E>) };
+    // SAFETY: as above.
+    unsafe { optional::add(c"pre_handshake", pre) };
 }
 
 /// The version of the OpenSSL that is linked at run time.

@@ -11,7 +11,8 @@
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 
-use super::{Sink, Site};
+use super::site::Site;
+use crate::httpd::log::Sink;
 
 /// Which allocations of this thread fail.
 #[derive(Clone, Copy, Default)]

@@ -3,25 +3,17 @@
 
 #[cfg(feature = "fault-injection")]
 mod fault;
+mod site;
 
 use std::ffi::CStr;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub(crate) use site::Site;
 
 use super::log::{Level, Sink, log};
 
 /// The log's tag for a panic.
 const TAG: &str = "TB901";
-
-/// Where C enters, by name: for the log, and for faults that tests inject.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Site(pub(crate) &'static str);
-
-impl fmt::Display for Site {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
 
 /// Runs `body`; if it panics, logs that and answers `on_fault`, which must refuse.
 pub(super) fn guard<T>(site: Site, sink: Sink<'_>, on_fault: T, body: impl FnOnce() -> T) -> T {
