@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::TempDir;
 
-use crate::support::{Httpd, Setup};
+use httpd_harness::{Httpd, Setup};
 
 /// httpd's function that hands a request to whoever makes the response; each request goes through it once.
 const MOMENT: &str = "ap_invoke_handler";

@@ -6,10 +6,10 @@ use crate::Effort;
 use crate::callgrind::Counted;
 use crate::instructions::{Instructions, per_request};
 use crate::requests::{browsers, lean_with, with_message};
-use crate::support::cookies::{SECRET, jar};
-use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Protocol, Session};
-use crate::support::{Setup, Visitor};
+use httpd_harness::cookies::{SECRET, jar};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{PROTOCOLS, Protocol, Session};
+use httpd_harness::{Setup, Visitor};
 
 /// Instructions for one cookie in and out, encrypted.
 pub const GOAL: f64 = 12_000.0;

@@ -7,8 +7,8 @@ use crate::Effort;
 use crate::callgrind::Counted;
 use crate::instructions::per_request;
 use crate::requests::{browsers, lean, with_message};
-use crate::support::Visitor;
-use crate::support::session::Protocol;
+use httpd_harness::Visitor;
+use httpd_harness::session::Protocol;
 
 /// The instructions added, by the size of one thing.
 pub struct Growth {

@@ -6,8 +6,8 @@ use crate::Effort;
 use crate::callgrind::{Counted, Cycle};
 use crate::requests::{browsers, lean, with_message};
 use crate::statistics::Spread;
-use crate::support::Visitor;
-use crate::support::session::{PROTOCOLS, Protocol, Session};
+use httpd_harness::Visitor;
+use httpd_harness::session::{PROTOCOLS, Protocol, Session};
 
 /// Of the request's own instructions.
 pub const GOAL_BOUND: f64 = 0.03;

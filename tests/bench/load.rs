@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::Effort;
 use crate::requests::lean;
 use crate::statistics::Spread;
-use crate::support::Httpd;
-use crate::support::httpd::HOST;
+use httpd_harness::Httpd;
+use httpd_harness::httpd::HOST;
 
 pub const GOAL: f64 = 0.97;
 

@@ -16,13 +16,6 @@ mod page;
 mod plot;
 mod requests;
 mod statistics;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the support is that of the black-box tests, which use more of it"
-)]
-#[path = "../blackbox/support/mod.rs"]
-mod support;
 mod verification;
 
 use page::Page;

@@ -10,10 +10,10 @@ use tokbind::tls::Connector;
 use crate::Effort;
 use crate::requests::{browsers, lean, with_message};
 use crate::statistics::Spread;
-use crate::support::httpd::HOST;
-use crate::support::memory::written;
-use crate::support::session::{PROTOCOLS, Protocol, Session, session_options};
-use crate::support::{Httpd, Visitor, setup};
+use httpd_harness::httpd::HOST;
+use httpd_harness::memory::written;
+use httpd_harness::session::{PROTOCOLS, Protocol, Session, session_options};
+use httpd_harness::{Httpd, Visitor, setup};
 
 /// Bytes that the module may add to an idle connection.
 pub const GOAL: f64 = 1024.0;

@@ -12,9 +12,9 @@ use crate::load::{self, Rates, Work};
 use crate::memory::{self, PerConnection, Restarts};
 use crate::plot::{Bar, Bars, Lines};
 use crate::statistics::{Spread, grouped};
-use crate::support::session::Protocol;
-use crate::support::setup;
 use crate::verification::{self, Verification};
+use httpd_harness::session::Protocol;
+use httpd_harness::setup;
 
 /// The page, and the directory of its plots. A quick run's numbers are not for the documentation.
 pub struct Page(PathBuf);

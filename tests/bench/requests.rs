@@ -2,8 +2,8 @@
 
 use tokbind::{Request, binding};
 
-use crate::support::httpd::HOST;
-use crate::support::{Setup, VirtualHost};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Setup, VirtualHost};
 
 /// A request for a small page, with the header lines of a browser's.
 pub fn browsers() -> Request {

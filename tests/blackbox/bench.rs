@@ -5,8 +5,8 @@ use tokbind::client::HttpVersion;
 use tokbind::tls::ConnectOptions;
 use tokbind::{KeyParameters, Target};
 
-use crate::support::httpd::HOST;
-use crate::support::{Httpd, Setup};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Setup};
 
 async fn run(server: &Httpd, options: BenchOptions) -> Report {
     let url = format!("https://{HOST}:{}/page.html", server.port());

@@ -3,9 +3,9 @@
 use tokbind::Request;
 use tokbind::http1::Http1;
 
-use crate::support::client::{connect, http1, http2, unbound};
-use crate::support::httpd::HOST;
-use crate::support::{Httpd, Mpm, Setup, VirtualHost, Visitor, setup, shown};
+use httpd_harness::client::{connect, http1, http2, unbound};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Mpm, Setup, VirtualHost, Visitor, setup, shown};
 
 const PROVIDED: &str = "Sec_Provided_Token_Binding_ID";
 const CONTEXT: &str = "Sec_Token_Binding_Context";

@@ -5,10 +5,10 @@ use tokbind::Request;
 use tokbind::http1::Http1;
 use tokbind::tls::Connector;
 
-use crate::support::client::{connect, http1, http2, options, unbound};
-use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Protocol, Session};
-use crate::support::{Httpd, Setup, Visitor, setup};
+use httpd_harness::client::{connect, http1, http2, options, unbound};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{PROTOCOLS, Protocol, Session};
+use httpd_harness::{Httpd, Setup, Visitor, setup};
 
 fn setup_panicking_at(site: &str, setup: Setup) -> Setup {
     Setup {

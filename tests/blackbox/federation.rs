@@ -4,10 +4,10 @@
 use tokbind::http1::Http1;
 use tokbind::{Request, Response, binding, federation};
 
-use crate::support::client::{connect, options, unbound};
-use crate::support::httpd::HOST;
-use crate::support::provider::{PROVIDER, SingleSignOn};
-use crate::support::{Httpd, Visitor, shown};
+use httpd_harness::client::{connect, options, unbound};
+use httpd_harness::httpd::HOST;
+use httpd_harness::provider::{PROVIDER, SingleSignOn};
+use httpd_harness::{Httpd, Visitor, shown};
 
 const PROTECTED: &str = "/app/env.cgi";
 

@@ -3,9 +3,9 @@
 use tokbind::http1::Http1;
 use tokbind::{Request, Response, binding, federation};
 
-use crate::support::client::{connect, http1, http2, unbound};
-use crate::support::httpd::{HOST, Httpd, documented};
-use crate::support::{Setup, Visitor, pki};
+use httpd_harness::client::{connect, http1, http2, unbound};
+use httpd_harness::httpd::{HOST, Httpd, documented};
+use httpd_harness::{Setup, Visitor, pki};
 
 const HEADER: &str = binding::INCLUDE_REFERRED_TOKEN_BINDING_ID;
 

@@ -2,20 +2,12 @@
 //! `tokbind get` and curl, so that each can be repeated by hand.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, unreachable_pub)]
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the support is that of the black-box tests, which use more of it"
-)]
-
-#[path = "../blackbox/support/mod.rs"]
-mod support;
 
 use std::path::Path;
 use std::process::Command;
 
-use support::httpd::HOST;
-use support::{Httpd, Setup, setup};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Setup, setup};
 
 fn main() {
     let keep = std::env::args().any(|argument| argument == "--keep");
@@ -26,7 +18,7 @@ fn main() {
     println!("1. Alice's client makes a key and visits. On this TLS connection it proves to hold the key:");
     let visit = tokbind(&server, "alice", "/env.cgi", &["-v"]);
     visit.expect("200 OK");
-    let id = support::shown(&visit.page, "Sec_Provided_Token_Binding_ID")
+    let id = httpd_harness::shown(&visit.page, "Sec_Provided_Token_Binding_ID")
         .expect("the application sees an ID")
         .to_owned();
     println!("     The application sees her Token Binding ID:\n     {id}");

@@ -12,10 +12,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::Count;
-use crate::support::client::options;
-use crate::support::httpd::HOST;
-use crate::support::session::{Protocol, Session, session_options};
-use crate::support::{Httpd, Visitor};
+use httpd_harness::client::options;
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{Protocol, Session, session_options};
+use httpd_harness::{Httpd, Visitor};
 
 pub struct Shared {
     pub server: Httpd,

@@ -6,13 +6,6 @@
 
 mod clients;
 mod many;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the support is that of the black-box tests, which use more of it"
-)]
-#[path = "../blackbox/support/mod.rs"]
-mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,8 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clients::{Client, Shared};
-use support::memory::written;
-use support::{Httpd, Setup};
+use httpd_harness::memory::written;
+use httpd_harness::{Httpd, Setup};
 
 /// How long the server runs between two restarts. The first time is longer, to see what a child grows by.
 const BETWEEN_RESTARTS: Duration = Duration::from_secs(15);

@@ -7,10 +7,10 @@ use tokbind::tls::Connector;
 
 use crate::clients::shown;
 use crate::server;
-use crate::support::Visitor;
-use crate::support::httpd::HOST;
-use crate::support::memory::written;
-use crate::support::session::{Protocol, Session, session_options};
+use httpd_harness::Visitor;
+use httpd_harness::httpd::HOST;
+use httpd_harness::memory::written;
+use httpd_harness::session::{Protocol, Session, session_options};
 use tokbind::{Request, binding};
 
 /// Clients that open connections at the same time.

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokbind::{Request, Response};
 
-use crate::support::cookies::{OTHER_SECRET, SECRET, SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
-use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Protocol, Session, fetch};
-use crate::support::{Httpd, Setup, VirtualHost, Visitor};
+use httpd_harness::cookies::{OTHER_SECRET, SECRET, SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{PROTOCOLS, Protocol, Session, fetch};
+use httpd_harness::{Httpd, Setup, VirtualHost, Visitor};
 
 /// Neither `httpd -t` nor a start takes this configuration; both say why, and none shows a secret.
 fn assert_refused(setup: &Setup, words: &str) {
@@ -127,7 +127,7 @@ async fn a_command_can_give_the_secret() {
     };
     let by_command = setup.start();
     by_command.script("set.cgi", SET_COOKIE);
-    let by_file = crate::support::cookies::setup("TokenBindingCookie sid").start();
+    let by_file = httpd_harness::cookies::setup("TokenBindingCookie sid").start();
     let visitor = Visitor::new();
     let cookie = jar(&fetch(&by_command, Protocol::Http1, Some(&visitor), "/set.cgi?sid=alice", "").await);
     let page = fetch(&by_file, Protocol::Http2, Some(&visitor), "/env.cgi", &cookie).await;

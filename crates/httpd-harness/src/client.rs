@@ -16,6 +16,12 @@ pub struct Visitor {
     pub key: PrivateKey,
 }
 
+impl Default for Visitor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Visitor {
     pub fn new() -> Self {
         Self::with(KeyParameters::ECDSAP256)

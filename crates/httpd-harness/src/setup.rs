@@ -36,7 +36,8 @@ pub fn tokbind() -> PathBuf {
 
 /// This repository.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned())
 }
 
 fn named(variable: &str, otherwise: &str) -> PathBuf {
