@@ -13,7 +13,7 @@ use openssl::pkey_ctx::PkeyCtx;
 use openssl::rsa::{Padding, Rsa};
 use openssl::sign::RsaPssSaltlen;
 
-use super::{SignatureBackend, SignatureError};
+use super::signature::{SignatureBackend, SignatureError};
 use crate::KeyError;
 use crate::key::{PublicKey, RsaPublicKey, TbEcPoint};
 use crate::libcrypto::{blame_input, reason, sha256, with_clean_queue};

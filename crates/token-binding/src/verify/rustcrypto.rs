@@ -5,7 +5,7 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use rsa::BoxedUint;
 use rsa::sha2::Sha256;
 
-use super::{SignatureBackend, SignatureError};
+use super::signature::{SignatureBackend, SignatureError};
 use crate::KeyError;
 use crate::key::{PublicKey, RsaPublicKey, TbEcPoint};
 

@@ -9,7 +9,8 @@ use openssl::pkey::{PKey, Private};
 use openssl::ssl::{AlpnError, Ssl, SslAcceptor, SslContext, SslMethod, select_next_proto};
 use openssl::x509::X509;
 
-use super::{Authority, certificate};
+use super::authority::Authority;
+use super::certificate;
 use crate::agent::error::{Error, Result};
 
 /// Certificates kept. A browser's page names a few dozen hosts.

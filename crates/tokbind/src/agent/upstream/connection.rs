@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 use super::binding::{Binding, Observed};
-use super::{Body, Failure};
+use super::failure::{Body, Failure};
 use crate::PrivateKey;
 use crate::binding::once::Bound;
 use crate::keys::KeyStore;

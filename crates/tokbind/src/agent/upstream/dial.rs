@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::Resolve;
 use crate::localhost::name_to_look_up;
 

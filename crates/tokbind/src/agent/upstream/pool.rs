@@ -12,8 +12,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::{Connection, SendError};
 use super::dial::Dialer;
+use super::failure::{Body, Failure};
 use super::site::Site;
-use super::{Body, Failure};
 use crate::Resolve;
 use crate::agent::origin::{Origin, Scheme};
 use crate::keys::KeyStore;
