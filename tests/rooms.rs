@@ -75,7 +75,7 @@ fn no_file_is_in_a_circle() {
 #[test]
 fn files_are_one_thing_each() {
     let mut files = vec![];
-    for folder in ["src", "crates", "tests", "fuzz"] {
+    for folder in ["src", "crates", "tests", "examples", "benches", "fuzz"] {
         rust_files(&root().join(folder), &mut files);
     }
     assert!(files.len() > 100, "{files:?}");

@@ -101,8 +101,8 @@ fn receive(request: Request<'_>) -> Response {
 /// Logs why, and does what the configuration makes of it.
 fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Response {
     let strict = config.strict();
-    log(request.sink(), refusal.level(strict), format_args!("{refusal}"));
-    count(Count::of(&refusal), 1);
+    log(request.sink(), refusal.level(strict), format_args!("{}: {refusal}", refusal.tag()));
+    count(refusal.count(), 1);
     match refusal.response(strict) {
         Response::Serve => cookies::receive(request, ClientKind::Unbound),
         refused => {

@@ -67,7 +67,7 @@ pub fn httpd() -> &'static Httpd {
         };
         let program = || Path::new(&query("sbindir")).join(query("progname"));
         Httpd {
-            // Or a program that runs it: tests/under.
+            // Or a program that runs it: tools/under.
             program: existing(std::env::var_os("TOKEN_BINDING_HTTPD").map_or_else(program, PathBuf::from)),
             modules: existing(query("LIBEXECDIR").into()),
         }

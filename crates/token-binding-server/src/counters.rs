@@ -1,111 +1,66 @@
 //! What the server counts, over all its processes, for mod_status. The counters live in memory that the processes share;
-//! each is one atomic number, and nobody waits for anybody.
+//! each is one atomic number: lock-free.
 
 use std::fmt::Write as _;
 use std::hash::Hasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::outcome::Refusal;
+/// Makes the enum of a table: what is counted, its name in `server-status?auto` after `TokenBinding`, and its words on the page.
+macro_rules! counts {
+    ($($(#[$doc:meta])* $count:ident: $name:literal, $words:literal;)+) => {
+        /// One thing that is counted.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Count { $($(#[$doc])* $count,)+ }
 
-/// One thing that is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
-    /// Connections whose handshake negotiated Token Binding (a renegotiation counts again).
-    Negotiated,
-    /// TLS connections whose client did not offer it.
-    NotOffered,
-    /// TLS connections whose client offered what is not accepted here.
-    NotAgreed,
-    /// Messages whose signatures were checked and are right.
-    Verified,
-    /// Messages that were verified before on the same connection.
-    FromCache,
-    /// TB101.
-    DuplicateHeader,
-    /// TB102.
-    MissingHeader,
-    /// TB103.
-    HeaderNotNegotiated,
-    /// TB104.
-    NotAcceptedHere,
-    /// TB105.
-    WrongMessage,
-    /// TB107, TB108: what a trusted proxy sent.
-    Forwarded,
-    /// TB110.
-    HopByHop,
-    /// TB106.
-    Fault,
-    /// Bound cookies set.
-    CookiesSealed,
-    /// Bound cookies that a client may not get.
-    CookiesWithheld,
-    /// Bound cookies whose seal held.
-    CookiesAccepted,
-    /// Bound cookies that did not reach the application.
-    CookiesRefused,
+        impl Count {
+            const ALL: &[Self] = &[$(Self::$count),+];
+
+            const fn name(self) -> &'static str {
+                match self { $(Self::$count => $name),+ }
+            }
+
+            const fn words(self) -> &'static str {
+                match self { $(Self::$count => $words),+ }
+            }
+        }
+    };
 }
 
-impl Count {
-    const ALL: [Self; 17] = [
-        Self::Negotiated,
-        Self::NotOffered,
-        Self::NotAgreed,
-        Self::Verified,
-        Self::FromCache,
-        Self::DuplicateHeader,
-        Self::MissingHeader,
-        Self::HeaderNotNegotiated,
-        Self::NotAcceptedHere,
-        Self::WrongMessage,
-        Self::Forwarded,
-        Self::HopByHop,
-        Self::Fault,
-        Self::CookiesSealed,
-        Self::CookiesWithheld,
-        Self::CookiesAccepted,
-        Self::CookiesRefused,
-    ];
-
-    /// Its name in `server-status?auto`, after `TokenBinding`, and its words on the page.
-    const fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Negotiated => ("Negotiated", "connections with Token Binding"),
-            Self::NotOffered => ("NotOffered", "TLS connections without an offer of it"),
-            Self::NotAgreed => ("NotAgreed", "TLS connections with an offer that is not accepted"),
-            Self::Verified => ("Verified", "messages verified"),
-            Self::FromCache => ("FromCache", "messages known from before, on the same connection"),
-            Self::DuplicateHeader => ("RefusedDuplicateHeader", "TB101: more than one header"),
-            Self::MissingHeader => ("RefusedMissingHeader", "TB102: header missing"),
-            Self::HeaderNotNegotiated => ("RefusedNotNegotiated", "TB103: header, but not negotiated"),
-            Self::NotAcceptedHere => ("RefusedNotAcceptedHere", "TB104: not accepted by the virtual host"),
-            Self::WrongMessage => ("RefusedWrongMessage", "TB105: message wrong"),
-            Self::Forwarded => ("RefusedForwarded", "TB107, TB108: wrong headers of a trusted proxy"),
-            Self::HopByHop => {
-                ("RefusedConnection", "TB110: Connection names the headers that pass bindings on")
-            }
-            Self::Fault => ("RefusedFault", "TB106: fault of the server"),
-            Self::CookiesSealed => ("CookiesSealed", "bound cookies set"),
-            Self::CookiesWithheld => ("CookiesWithheld", "bound cookies withheld from clients"),
-            Self::CookiesAccepted => ("CookiesAccepted", "bound cookies accepted"),
-            Self::CookiesRefused => ("CookiesRefused", "bound cookies refused"),
-        }
-    }
-
-    /// What a refused message or header counts as.
-    pub fn of(refusal: &Refusal) -> Self {
-        match refusal {
-            _ if refusal.is_fault() => Self::Fault,
-            Refusal::DuplicateHeader => Self::DuplicateHeader,
-            Refusal::MissingHeader => Self::MissingHeader,
-            Refusal::NotNegotiated => Self::HeaderNotNegotiated,
-            Refusal::NotAcceptedHere(_) => Self::NotAcceptedHere,
-            Refusal::Message(_) => Self::WrongMessage,
-            Refusal::Forwarded(_) | Refusal::ForwardedTwice | Refusal::ForwardedOnBound => Self::Forwarded,
-            Refusal::HopByHop => Self::HopByHop,
-            Refusal::Fault(_) => Self::Fault,
-        }
-    }
+counts! {
+    /// Connections whose handshake negotiated Token Binding (a renegotiation counts again).
+    Negotiated: "Negotiated", "connections with Token Binding";
+    /// TLS connections whose client did not offer it.
+    NotOffered: "NotOffered", "TLS connections without an offer of it";
+    /// TLS connections whose client offered what is not accepted here.
+    NotAgreed: "NotAgreed", "TLS connections with an offer that is not accepted";
+    /// Messages whose signatures were checked and are right.
+    Verified: "Verified", "messages verified";
+    /// Messages that were verified before on the same connection.
+    FromCache: "FromCache", "messages known from before, on the same connection";
+    /// TB101.
+    DuplicateHeader: "RefusedDuplicateHeader", "TB101: more than one header";
+    /// TB102.
+    MissingHeader: "RefusedMissingHeader", "TB102: header missing";
+    /// TB103.
+    HeaderNotNegotiated: "RefusedNotNegotiated", "TB103: header, but not negotiated";
+    /// TB104.
+    NotAcceptedHere: "RefusedNotAcceptedHere", "TB104: not accepted by the virtual host";
+    /// TB105.
+    WrongMessage: "RefusedWrongMessage", "TB105: message wrong";
+    /// TB107, TB108: what a trusted proxy sent.
+    Forwarded: "RefusedForwarded", "TB107, TB108: wrong headers of a trusted proxy";
+    /// TB110.
+    HopByHop: "RefusedConnection", "TB110: Connection names the headers that pass bindings on";
+    /// TB106.
+    Fault: "RefusedFault", "TB106: fault of the server";
+    /// Bound cookies set.
+    CookiesSealed: "CookiesSealed", "bound cookies set";
+    /// Bound cookies that a client may not get.
+    CookiesWithheld: "CookiesWithheld", "bound cookies withheld from clients";
+    /// Bound cookies whose seal held.
+    CookiesAccepted: "CookiesAccepted", "bound cookies accepted";
+    /// Bound cookies that did not reach the application.
+    CookiesRefused: "CookiesRefused", "bound cookies refused";
 }
 
 /// What the server's processes share. Zeroed memory is a valid value.
@@ -171,9 +126,9 @@ impl Counters {
     /// `server-status?auto`: a line each.
     pub fn as_lines(&self) -> String {
         let mut text = String::new();
-        for count in Count::ALL {
+        for &count in Count::ALL {
             // Writing to a String can't fail.
-            let _ = writeln!(text, "TokenBinding{}: {}", count.names().0, self.get(count));
+            let _ = writeln!(text, "TokenBinding{}: {}", count.name(), self.get(count));
         }
         text
     }
@@ -181,9 +136,9 @@ impl Counters {
     /// A part of the HTML page.
     pub fn as_html(&self) -> String {
         let mut text = "<hr />\n<h2>Token Binding</h2>\n<table>\n".to_owned();
-        for count in Count::ALL {
+        for &count in Count::ALL {
             // Writing to a String can't fail.
-            let _ = writeln!(text, "<tr><td>{}</td><td>{}</td></tr>", count.names().1, self.get(count));
+            let _ = writeln!(text, "<tr><td>{}</td><td>{}</td></tr>", count.words(), self.get(count));
         }
         text + "</table>\n"
     }
@@ -206,13 +161,13 @@ mod tests {
     #[test]
     fn each_is_counted_and_shown_for_itself() {
         let counters = Counters::default();
-        for (number, count) in Count::ALL.into_iter().enumerate() {
+        for (number, &count) in Count::ALL.iter().enumerate() {
             assert_eq!(count as usize, number);
             counters.add(count, number as u64 + 1);
         }
         let (lines, html) = (counters.as_lines(), counters.as_html());
-        for (number, count) in Count::ALL.into_iter().enumerate() {
-            let (name, words) = count.names();
+        for (number, &count) in Count::ALL.iter().enumerate() {
+            let (name, words) = (count.name(), count.words());
             assert!(lines.contains(&format!("TokenBinding{name}: {}\n", number + 1)), "{lines}");
             assert!(html.contains(&format!("<td>{words}</td><td>{}</td>", number + 1)), "{html}");
         }

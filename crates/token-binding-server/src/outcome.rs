@@ -1,59 +1,64 @@
 //! Why a request was not taken as bound, and what follows from it: one place for status, log level, tag and words.
 
-use std::fmt;
-
+use thiserror::Error;
 use token_binding::{ForwardedError, Negotiated};
 
-/// Why a request's Token Binding was not accepted.
-#[derive(Debug, PartialEq, Eq)]
+use crate::counters::Count;
+
+/// Why a request's Token Binding was not accepted. Its words are for the error log.
+#[derive(Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// More than one `Sec-Token-Binding` header (RFC 8473 s2: the server MUST answer 400).
+    /// RFC 8473 s2: the server MUST answer 400.
+    #[error("more than one Sec-Token-Binding header")]
     DuplicateHeader,
-    /// Token Binding is negotiated on the connection, and the request has no header.
+    #[error("no Sec-Token-Binding header, though Token Binding is negotiated on the connection")]
     MissingHeader,
-    /// The request has a header, and Token Binding is not negotiated on its connection.
+    #[error("Sec-Token-Binding header, though Token Binding is not negotiated on the connection")]
     NotNegotiated,
     /// Negotiated at the handshake's virtual host, but with what the request's virtual host does not accept.
+    #[error(
+        "the connection's Token Binding ({}, version {}) is not accepted by this virtual host",
+        .0.key_parameters,
+        .0.version
+    )]
     NotAcceptedHere(Negotiated),
-    /// The message itself.
+    #[error("Sec-Token-Binding not accepted: {0}")]
     Message(token_binding::Error),
-    /// A trusted proxy's headers.
+    #[error("the trusted proxy's headers are not accepted: {0}")]
     Forwarded(ForwardedError),
-    /// A trusted proxy sends one of its headers more than once.
+    #[error(
+        "the trusted proxy's headers are not accepted: one of the Sec-...-Token-Binding-ID headers is there more than once (it \
+         must replace those that its clients send)"
+    )]
     ForwardedTwice,
-    /// A trusted proxy speaks for its client on a connection that has Token Binding of its own.
+    #[error(
+        "the trusted proxy sends Sec-...-Token-Binding-ID headers on a connection with Token Binding of its own: whose key \
+         counts is not clear"
+    )]
     ForwardedOnBound,
-    /// The client's `Connection` header names one of the headers that pass the result on: a proxy would take it out.
+    #[error(
+        "the Connection header names a header that passes Token Bindings on, so that a proxy would leave it out"
+    )]
     HopByHop,
-    /// Our own fault.
+    #[error(transparent)]
     Fault(Fault),
 }
 
 /// What can go wrong inside the module or the TLS library. Never a reason to serve a request as "not bound".
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Fault {
     /// A panic was caught while the connection's state was being changed.
+    #[error("the connection's state is unknown after an earlier fault")]
     Poisoned,
-    /// OpenSSL could not export the keying material.
+    #[error("OpenSSL could not export keying material")]
     Exporter,
-    /// The handshake ended without Extended Master Secret although it had begun with it.
+    #[error("the handshake ended without Extended Master Secret")]
     ExtendedMasterSecret,
     /// A request arrived before its connection's keying material was exported.
+    #[error("no keying material was exported after the handshake")]
     Incomplete,
-    /// OpenSSL could not make a certificate's fingerprint.
+    #[error("OpenSSL could not make the fingerprint of the client's certificate")]
     Certificate,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Poisoned => "the connection's state is unknown after an earlier fault",
-            Self::Exporter => "OpenSSL could not export keying material",
-            Self::ExtendedMasterSecret => "the handshake ended without Extended Master Secret",
-            Self::Incomplete => "no keying material was exported after the handshake",
-            Self::Certificate => "OpenSSL could not make the fingerprint of the client's certificate",
-        })
-    }
 }
 
 /// What a refusal means for the response.
@@ -77,93 +82,60 @@ pub enum Level {
     Debug,
 }
 
+/// What follows from a refusal.
+struct Row {
+    /// Never reused for anything else.
+    tag: &'static str,
+    /// With `TokenBindingStrict Off`. With `On`, what is not our own fault is the client's.
+    lenient: Response,
+    level: Level,
+    count: Count,
+}
+
 impl Refusal {
-    pub fn is_fault(&self) -> bool {
+    /// One row a refusal.
+    #[rustfmt::skip]
+    fn row(&self) -> Row {
+        use Response::{BadRequest, Serve, ServerError};
+        let row = |tag, lenient, level, count| Row { tag, lenient, level, count };
         match self {
-            Self::Fault(_) => true,
-            Self::Message(error) => error.is_internal(),
-            Self::DuplicateHeader
-            | Self::MissingHeader
-            | Self::NotNegotiated
-            | Self::NotAcceptedHere(_)
-            | Self::Forwarded(_)
-            | Self::ForwardedTwice
-            | Self::ForwardedOnBound
-            | Self::HopByHop => false,
+            Self::DuplicateHeader => row("TB101", BadRequest, Level::Info, Count::DuplicateHeader),
+            Self::MissingHeader => row("TB102", Serve, Level::Info, Count::MissingHeader),
+            Self::NotNegotiated => row("TB103", Serve, Level::Info, Count::HeaderNotNegotiated),
+            Self::NotAcceptedHere(_) => row("TB104", Serve, Level::Info, Count::NotAcceptedHere),
+            Self::Message(error) if error.is_internal() => row(tags::REQUEST_FAULT, ServerError, Level::Error, Count::Fault),
+            Self::Message(_) => row("TB105", Serve, Level::Info, Count::WrongMessage),
+            // There is no lenient way to read a proxy's headers that are wrong, or a reason to interfere with ours.
+            Self::Forwarded(_) | Self::ForwardedTwice => row("TB107", BadRequest, Level::Info, Count::Forwarded),
+            Self::ForwardedOnBound => row("TB108", BadRequest, Level::Info, Count::Forwarded),
+            Self::HopByHop => row("TB110", BadRequest, Level::Info, Count::HopByHop),
+            Self::Fault(_) => row(tags::REQUEST_FAULT, ServerError, Level::Error, Count::Fault),
         }
     }
 
     pub fn response(&self, strict: bool) -> Response {
-        match self {
-            _ if self.is_fault() => Response::ServerError,
-            // Nor is there a lenient way to read a proxy's headers that are wrong, or a reason to interfere with ours.
-            Self::DuplicateHeader
-            | Self::Forwarded(_)
-            | Self::ForwardedTwice
-            | Self::ForwardedOnBound
-            | Self::HopByHop => Response::BadRequest,
-            _ if strict => Response::BadRequest,
-            _ => Response::Serve,
+        match self.row().lenient {
+            Response::Serve if strict => Response::BadRequest,
+            response => response,
         }
     }
 
     pub fn level(&self, strict: bool) -> Level {
         match self {
-            _ if self.is_fault() => Level::Error,
             // With `TokenBindingStrict Off` this is how a client without Token Binding keys looks: nothing was refused.
             Self::MissingHeader if !strict => Level::Debug,
-            _ => Level::Info,
+            _ => self.row().level,
         }
     }
 
-    /// The tag of its log line: never reused for anything else.
-    fn tag(&self) -> &'static str {
-        match self {
-            _ if self.is_fault() => tags::REQUEST_FAULT,
-            Self::DuplicateHeader => "TB101",
-            Self::MissingHeader => "TB102",
-            Self::NotNegotiated => "TB103",
-            Self::NotAcceptedHere(_) => "TB104",
-            Self::Message(_) | Self::Fault(_) => "TB105",
-            Self::Forwarded(_) | Self::ForwardedTwice => "TB107",
-            Self::ForwardedOnBound => "TB108",
-            Self::HopByHop => "TB110",
-        }
+    /// The tag of its log line.
+    pub fn tag(&self) -> &'static str {
+        self.row().tag
     }
-}
 
-/// The line for the error log.
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.tag())?;
-        match self {
-            Self::DuplicateHeader => f.write_str("more than one Sec-Token-Binding header"),
-            Self::MissingHeader => f.write_str(
-                "no Sec-Token-Binding header, though Token Binding is negotiated on the connection",
-            ),
-            Self::NotNegotiated => f.write_str(
-                "Sec-Token-Binding header, though Token Binding is not negotiated on the connection",
-            ),
-            Self::NotAcceptedHere(negotiated) => write!(
-                f,
-                "the connection's Token Binding ({}, version {}) is not accepted by this virtual host",
-                negotiated.key_parameters, negotiated.version
-            ),
-            Self::Message(error) => write!(f, "Sec-Token-Binding not accepted: {error}"),
-            Self::Forwarded(error) => write!(f, "the trusted proxy's headers are not accepted: {error}"),
-            Self::ForwardedTwice => f.write_str(
-                "the trusted proxy's headers are not accepted: one of the Sec-...-Token-Binding-ID headers is there \
-                 more than once (it must replace those that its clients send)",
-            ),
-            Self::ForwardedOnBound => f.write_str(
-                "the trusted proxy sends Sec-...-Token-Binding-ID headers on a connection with Token Binding of its own: \
-                 whose key counts is not clear",
-            ),
-            Self::HopByHop => f.write_str(
-                "the Connection header names a header that passes Token Bindings on, so that a proxy would leave it out",
-            ),
-            Self::Fault(fault) => fault.fmt(f),
-        }
+    /// What it counts as.
+    pub fn count(&self) -> Count {
+        self.row().count
     }
 }
 

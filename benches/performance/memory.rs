@@ -111,7 +111,7 @@ impl Heap {
         let compiled = Command::new("cc")
             .args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"])
             .arg(&library)
-            .arg(setup::root().join("tests/bench/heap.c"))
+            .arg(setup::root().join("benches/performance/heap.c"))
             .status()
             .unwrap();
         assert!(compiled.success());
