@@ -92,7 +92,7 @@ fn filled_in(path: &str, form: &Response) -> Request {
         .body(format!("{query}&sub=alice"))
 }
 
-/// Does the relying party's answer begin a session? If not, it is a page that says so.
+/// Whether the relying party's answer begins a session. If not, it is a page that says so.
 fn has_session(answer: &Response) -> bool {
     answer.headers_named("Set-Cookie").any(|value| value.starts_with(b"mod_auth_openidc_session="))
 }

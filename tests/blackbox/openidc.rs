@@ -187,7 +187,7 @@ fn with_cookie(request: Request, cookie: &str) -> Request {
     request.header("Cookie", cookie)
 }
 
-/// Is this answer the protected page, as alice?
+/// Whether this answer is the protected page, as alice.
 fn is_inside(page: &Response) -> bool {
     page.status == 200 && shown(&page.text(), "OIDC_CLAIM_sub") == Some("alice")
 }

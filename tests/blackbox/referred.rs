@@ -19,7 +19,7 @@ async fn answers(server: &Httpd, path: &str) -> [Response; 2] {
     [first, two.request(&visitor.get(two.ekm(), path)).await.unwrap()]
 }
 
-/// Would a client show its key to the target of this redirect?
+/// Whether a client would show its key to the target of this redirect.
 fn asks(response: &Response) -> bool {
     federation::is_asked_for(true, response.status, response.headers_named(HEADER))
 }

@@ -38,7 +38,7 @@ pub fn seen(page: &Response) -> Option<String> {
     shown(&page.text(), "HTTP_COOKIE").map(str::to_owned)
 }
 
-/// Is it `NAME=` and a sealed value?
+/// Whether it is `NAME=` and a sealed value.
 pub fn is_sealed(cookie: &str) -> bool {
     cookie.split_once('=').is_some_and(|(_, value)| {
         ["tb2bm.", "tb2um.", "tb2be.", "tb2ue."].iter().any(|shape| value.starts_with(shape))

@@ -112,7 +112,7 @@ impl Httpd {
         comes_true_within(self.patience, || condition(self))
     }
 
-    /// Is the process that was started still there?
+    /// Whether the process that was started is still there.
     pub fn lives(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

@@ -118,7 +118,7 @@ impl Channel {
         self.negotiated
     }
 
-    /// Verifies the value of a `Sec-Token-Binding` header for this connection. Says too whether it was known from before.
+    /// Verifies the value of a `Sec-Token-Binding` header for this connection. Also returns whether it was cached.
     pub fn verify(self: &Arc<Self>, header: &[u8]) -> Result<(Binding, bool), Refusal> {
         let mut verified = self.verified.lock().map_err(|_| Refusal::Fault(Fault::Poisoned))?;
         if let Some(known) = verified.iter().flatten().find(|known| *known.header == *header) {

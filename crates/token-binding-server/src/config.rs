@@ -83,7 +83,7 @@ impl ServerConfig {
         directory.and_then(|directory| directory.pass).or(self.directory.pass).unwrap_or(PassVar::DEFAULT)
     }
 
-    /// Do redirects from a directory ask for a referred binding?
+    /// Whether redirects from a directory ask for a referred binding.
     pub fn include_referred(&self, directory: Option<&DirectoryConfig>) -> bool {
         directory
             .and_then(|directory| directory.include_referred)
@@ -137,7 +137,7 @@ fn merge_names(outer: &EnvNames, inner: &EnvNames) -> EnvNames {
     PerVariable::each(|variable| inner.get(variable).as_ref().or(outer.get(variable).as_ref()).cloned())
 }
 
-/// Do the two names end up as one in a CGI program's environment? httpd's tables ignore case, and in an environment
+/// Whether the two names end up as one in a CGI program's environment. httpd's tables ignore case, and in an environment
 /// `-` becomes `_`.
 fn same_variable(first: &CStr, second: &CStr) -> bool {
     let fold = |name: &CStr| -> Vec<u8> {

@@ -176,7 +176,7 @@ fn one<'a>(words: &[&'a str], allowed: &str) -> Result<&'a str, String> {
         [word] => Ok(word),
         [] => Err(format!("takes a value: {allowed}")),
         [_, second, ..] => {
-            Err(format!("takes one value, and \"{second}\" is a second one; allowed: {allowed}"))
+            Err(format!("takes one value: unexpected second value \"{second}\"; allowed: {allowed}"))
         }
     }
 }
@@ -203,7 +203,10 @@ fn key_parameters(words: &[&str]) -> Result<Vec<KeyParameters>, String> {
         let parameters = KeyParameters::from_name(word)
             .ok_or_else(|| format!("invalid value \"{word}\"; allowed: one or more of {}", allowed()))?;
         if list.contains(&parameters) {
-            return Err(format!("\"{word}\" stands twice; name each of {} once at most", allowed()));
+            return Err(format!(
+                "duplicate value \"{word}\"; allowed: one or more of {}, each once",
+                allowed()
+            ));
         }
         list.push(parameters);
     }
@@ -300,7 +303,7 @@ fn env_name(words: &[&str]) -> Result<CString, String> {
     CString::new(word).map_err(|_| format!("invalid value \"{word}\"; allowed: {ALLOWED}"))
 }
 
-/// Would a client's request header become this variable? Not if the header is one that is removed from every request.
+/// Whether a client's request header would become this variable. Not if the header is one that is removed from every request.
 fn is_forgeable(name: &str) -> bool {
     match name.split_at_checked(5) {
         Some((prefix, header)) if prefix.replace('-', "_").eq_ignore_ascii_case("HTTP_") => {

@@ -23,7 +23,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Is it one line that stands for several?
+    /// Whether it is one line that stands for several.
     pub fn is_list(self) -> bool {
         matches!(self, Self::One(value) if is_list(value))
     }
@@ -105,7 +105,7 @@ static RESERVED: [(&[u8], Reserved); 6] = [
     (b"TB-SSL-Client-Cert-Fingerprint", Reserved::Spoof),
 ];
 
-/// Is `name` one of ours?
+/// Whether `name` is one of ours.
 ///
 /// CGI, WSGI and PHP turn a header's name into a variable's: upper case, and every character that is neither letter nor
 /// digit becomes `_`. So `Sec_Provided.Token-Binding_ID` would be the same variable as the dashed name.
@@ -126,7 +126,7 @@ pub fn may_be_reserved(initial: u8) -> bool {
     spells(initial, b's') || spells(initial, b't')
 }
 
-/// Does `name` become the same variable as `known`, one of [`RESERVED`] and as long?
+/// Whether `name` becomes the same variable as `known`, one of [`RESERVED`] and as long.
 fn is_variable_of(name: &[u8], known: &[u8]) -> bool {
     name.iter().zip(known).all(|(byte, known)| spells(*byte, *known))
 }

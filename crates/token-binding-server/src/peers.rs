@@ -14,7 +14,7 @@ impl TrustedProxies {
         self.0.is_empty()
     }
 
-    /// Is a peer with this address one of them? An address that can't be read is not.
+    /// Whether a peer with this address is one of them. An address that can't be read is not.
     pub fn contain(&self, address: &str) -> bool {
         let Ok(address) = address.parse::<IpAddr>() else { return false };
         let address = address.to_canonical();

@@ -40,7 +40,7 @@ pub fn judge<'a>(
     trusted: impl FnOnce() -> bool,
     pushed: impl FnOnce() -> bool,
 ) -> Judgement<'a> {
-    // Whoever verifies a message finds out by himself.
+    // `Channel::verify` detects a list itself; the other paths need this.
     let refuse =
         |refusal| Judgement::Refuse(if taken.message.is_list() { Refusal::DuplicateHeader } else { refusal });
     match (taken.message, standing) {
@@ -68,7 +68,7 @@ fn accepts(config: &ServerConfig, negotiated: Negotiated) -> bool {
     negotiated.version >= config.min_version() && config.key_parameters().contains(&negotiated.key_parameters)
 }
 
-/// Does this response ask the client to prove its key to the redirect's target too (RFC 8473 s5.3)? Only a redirect does:
+/// Whether this response asks the client to prove its key to the redirect's target too (RFC 8473 s5.3). Only a redirect does:
 /// not a 304, nor a 300 that leaves the choice to the client.
 pub fn asks_for_referred(status: u16, has_location: bool) -> bool {
     (300..400).contains(&status) && has_location

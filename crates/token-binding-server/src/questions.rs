@@ -25,7 +25,7 @@ impl Requirement {
         let mut words = words.split_ascii_whitespace();
         let word = words.next().unwrap_or("provided");
         if let Some(second) = words.next() {
-            return Err(format!("takes one value, and \"{second}\" is a second one; allowed: {ALLOWED}"));
+            return Err(format!("takes one value: unexpected second value \"{second}\"; allowed: {ALLOWED}"));
         }
         [("provided", Self::Provided), ("referred", Self::Referred), ("not", Self::Not)]
             .into_iter()

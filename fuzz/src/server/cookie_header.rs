@@ -91,7 +91,7 @@ fn own_cookie_arrives(binder: Binder<'_>, client: Client<'_>, header: &[u8], bef
     assert!(incoming.header.is_some_and(|header| header.ends_with(b"sid=v")));
 }
 
-/// Is there no bound name even for those who see names everywhere? Of a wildcard its longest part counts.
+/// Whether there is no bound name even for those who see names everywhere. Of a wildcard its longest part counts.
 fn holds_no_bound_name(words: &[&str], header: &[u8]) -> bool {
     let folded = |bytes: &[u8]| -> Vec<u8> {
         let shown = bytes.iter().filter(|byte| **byte != b'"' && matches!(**byte, b' '..=b'~'));

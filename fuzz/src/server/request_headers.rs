@@ -51,7 +51,7 @@ pub fn request_headers(data: &[u8]) {
     }
 }
 
-/// Does a CGI program see this header as one of ours?
+/// Whether a CGI program sees this header as one of ours.
 fn is_ours(name: &[u8]) -> bool {
     let as_cgi = |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_uppercase() } else { b'_' };
     let variable: Vec<u8> = b"HTTP_".iter().copied().chain(name.iter().map(as_cgi)).collect();

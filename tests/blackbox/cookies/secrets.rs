@@ -42,7 +42,7 @@ fn what_is_no_secret_does_not_start() {
     for (directive, content, words) in [
         ("file:weak", "", "file:weak: it is empty"),
         ("file:weak", "abcabcdefghijklmnopqrstuvwxyz12", "file:weak: 31 bytes are too short"),
-        ("file:weak", &"abc".repeat(20), "not random"),
+        ("file:weak", &"abc".repeat(20), "to be random"),
         ("file:nowhere", "", "file:nowhere: No such file"),
         ("file:htdocs", "", "file:htdocs: it is not a regular file"),
         ("exec:/bin/false", "", "exec:/bin/false: the command failed"),
@@ -63,7 +63,7 @@ fn unique() -> String {
     format!("3600.{}{:03}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Does a process have this argument?
+/// Whether a process has this argument.
 fn runs(argument: &str) -> bool {
     fs::read_dir("/proc").unwrap().any(|entry| {
         let line = fs::read(entry.unwrap().path().join("cmdline")).unwrap_or_default();

@@ -142,7 +142,7 @@ fn form_decode(name: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Does the pattern match the whole of `text`? `*` stands for any characters, none included.
+/// Whether the pattern matches the whole of `text`. `*` stands for any characters, none included.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let mut parts = pattern.split(|byte| *byte == b'*');
     let first = parts.next().unwrap_or_default();

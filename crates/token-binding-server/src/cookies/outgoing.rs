@@ -187,7 +187,7 @@ pub enum Personal {
     Asked,
 }
 
-/// Must `private` be added to a response with these `Cache-Control` values?
+/// Whether `private` must be added to a response with these `Cache-Control` values.
 ///
 /// A response that sets a bound cookie is no other client's business, whatever the application says. One to a request with
 /// a bound cookie, or one that a Token Binding opened, is treated as RFC 9111 section 3.5 treats one to a request with

@@ -113,7 +113,7 @@ impl Secret {
                 bytes.len()
             ))
         } else if different < LEAST_VARIETY {
-            Err(format!("it is not random: few bytes of it are different; {RECIPE}"))
+            Err(format!("it has too few distinct bytes to be random; {RECIPE}"))
         } else {
             Ok(())
         }

@@ -66,7 +66,7 @@ fn what_is_no_secret_is_refused() {
     assert!(problem(&file(&dir, "", 0o600)).contains("empty"));
     assert!(problem(&file(&dir, "\n", 0o600)).contains("openssl rand -base64 48"));
     assert!(problem(&file(&dir, &GOOD[..31], 0o600)).contains("31 bytes are too short"));
-    assert!(problem(&file(&dir, &"abcdef".repeat(20), 0o600)).contains("not random"));
+    assert!(problem(&file(&dir, &"abcdef".repeat(20), 0o600)).contains("to be random"));
     assert!(problem(&file(&dir, &GOOD.repeat(3000), 0o600)).contains("96000 bytes are too many"));
     let sparse = file(&dir, GOOD, 0o600);
     File::options().write(true).open(sparse.path(Path::new("/"))).unwrap().set_len(1 << 40).unwrap();
