@@ -33,6 +33,10 @@ pub(crate) trait ConnectionHook {
 /// A hook of a request, on the thread that serves it.
 pub(crate) trait RequestHook {
     const SITE: Site;
+    /// Whether there can be anything to do, by what is known since the start. If not, it declines.
+    fn is_needed() -> bool {
+        true
+    }
     fn run(request: Request<'_>) -> Status;
 }
 
@@ -227,6 +231,9 @@ unsafe extern "C" fn of_connection<H: ConnectionHook>(connection: *mut ffi::conn
 }
 
 unsafe extern "C" fn of_request<H: RequestHook>(request: *mut ffi::request_rec) -> c_int {
+    if !H::is_needed() {
+        return ffi::DECLINED;
+    }
     // SAFETY: httpd gives the request that this thread serves.
     let request = unsafe { Request::from_raw(request) };
     guard(H::SITE, request.sink(), REFUSED, || H::run(request).code())

@@ -131,28 +131,36 @@ impl<'t> Table<'t> {
     fn array(self) -> (*mut ffi::apr_table_entry_t, usize) {
         // SAFETY: apr_table_elts is a cast: an apr_table_t begins with its array header, which is alive (from_raw).
         let array = unsafe { &*self.raw.cast::<ffi::apr_array_header_t>() };
-        let count = if array.elts.is_null() { 0 } else { array.nelts };
-        (array.elts.cast(), usize::try_from(count).unwrap_or(0))
+        (array.elts.cast(), usize::try_from(array.nelts).unwrap_or(0))
     }
 
     /// The entries, each as it is when it is its turn: the table may change meanwhile. Their strings live in the table's
     /// pool, and so survive their entry's removal.
     pub(crate) fn entries(self) -> impl Iterator<Item = Entry<'t>> {
+        self.entries_with(|_| true)
+    }
+
+    /// Those whose names have such a first byte (0 for a name without any). Whether it is such a byte, a function without
+    /// surroundings says: it can't change the table.
+    pub(crate) fn entries_with(self, initial: fn(u8) -> bool) -> impl Iterator<Item = Entry<'t>> {
         let mut next = 0;
         std::iter::from_fn(move || {
-            loop {
-                let (entries, count) = self.array();
-                if next >= count {
-                    return None;
-                }
-                let place = next;
-                next += 1;
-                // SAFETY: the array holds `count` initialised entries, and this thread alone uses it.
-                let entry = unsafe { &*entries.wrapping_add(place) };
-                if !entry.key.is_null() {
-                    return Some(Entry { place, name: entry.key, value: entry.val, lifetime: PhantomData });
-                }
+            let (entries, count) = self.array();
+            if next >= count {
+                return None;
             }
+            // SAFETY: the array holds `count` initialised entries, which nobody changes while the slice is in use.
+            let rest = unsafe { std::slice::from_raw_parts(entries.wrapping_add(next), count - next) };
+            let entry = |entry: &ffi::apr_table_entry_t| Entry {
+                place: 0,
+                name: entry.key,
+                value: entry.val,
+                lifetime: PhantomData,
+            };
+            let found = rest.iter().position(|it| !it.key.is_null() && initial(entry(it).initial()))?;
+            let place = next + found;
+            next = place + 1;
+            rest.get(found).map(|it| Entry { place, ..entry(it) })
         })
     }
 }
@@ -173,7 +181,7 @@ impl<'t> Entry<'t> {
     }
 
     /// The name's first byte; 0 for a name without any.
-    pub(crate) fn initial(self) -> u8 {
+    fn initial(self) -> u8 {
         // SAFETY: a table's names are C strings, which have at least their NUL.
         unsafe { *self.name.cast::<u8>() }
     }

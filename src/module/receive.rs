@@ -52,10 +52,11 @@ pub(super) struct CheckAccess;
 impl RequestHook for CheckAccess {
     const SITE: Site = Site("CheckAccess");
 
+    fn is_needed() -> bool {
+        virtual_hosts::verifies_clients()
+    }
+
     fn run(request: Request<'_>) -> Status {
-        if !virtual_hosts::verifies_clients() {
-            return Status::Declined;
-        }
         status_of(receive_certificate(request))
     }
 }

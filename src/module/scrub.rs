@@ -9,7 +9,7 @@ use crate::httpd::table::{Entry, Table};
 /// Removes every header that a client must not send beyond this module, and tells what was there. Where that was one message
 /// and nothing else, as with most requests of clients that have a key, its entry is left to the caller.
 pub(super) fn take_reserved(headers: Table<'_>) -> (Taken<'_>, Option<MessageEntry<'_>>) {
-    let mut candidates = headers.entries().filter(|entry| may_be_reserved(entry.initial()));
+    let mut candidates = headers.entries_with(may_be_reserved);
     match candidates.next() {
         Some(first) => take(headers, std::iter::once(first).chain(candidates)),
         None => (Taken::default(), None),

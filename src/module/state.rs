@@ -118,8 +118,13 @@ fn own_state(request: Request<'_>) -> &RequestState {
 }
 
 /// What a request has, or the one which it continues.
-fn inherited<'r, T>(request: Request<'r>, get: fn(&'r RequestState) -> Option<T>) -> Option<T> {
-    state(request).and_then(get).or_else(|| inherited(request.origin()?, get))
+fn inherited<'r, T>(mut request: Request<'r>, get: impl Fn(&'r RequestState) -> Option<T>) -> Option<T> {
+    loop {
+        match state(request).and_then(&get) {
+            None => request = request.origin()?,
+            found => return found,
+        }
+    }
 }
 
 impl<'r> Known<'r> for Request<'r> {

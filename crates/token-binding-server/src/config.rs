@@ -79,6 +79,7 @@ impl ServerConfig {
     }
 
     /// What is passed on in a directory; `None` while the directory is not known.
+    #[inline]
     pub fn pass(&self, directory: Option<&DirectoryConfig>) -> PassVar {
         directory.and_then(|directory| directory.pass).or(self.directory.pass).unwrap_or(PassVar::DEFAULT)
     }
@@ -100,6 +101,7 @@ impl ServerConfig {
         self.trusted_proxies.as_ref().filter(|proxies| !proxies.is_empty())
     }
 
+    #[inline]
     pub fn env_name(&self, variable: Variable) -> &CStr {
         self.env_names.get(variable).as_deref().unwrap_or_else(|| variable.default_env_name())
     }

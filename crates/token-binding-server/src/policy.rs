@@ -64,6 +64,7 @@ pub fn judge<'a>(
     }
 }
 
+#[inline]
 fn accepts(config: &ServerConfig, negotiated: Negotiated) -> bool {
     negotiated.version >= config.min_version() && config.key_parameters().contains(&negotiated.key_parameters)
 }

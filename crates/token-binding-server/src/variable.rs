@@ -130,6 +130,7 @@ impl PassVar {
         Self([a.is_default(), b.is_default(), c.is_default(), d.is_default(), e.is_default()])
     };
 
+    #[inline]
     pub fn includes(&self, variable: Variable) -> bool {
         *self.get(variable)
     }
@@ -157,6 +158,7 @@ pub enum Value<'a> {
 }
 
 impl<'a> Facts<'a> {
+    #[inline]
     pub fn value(self, variable: Variable) -> Option<Value<'a>> {
         let texts = self.bindings.map(TokenBindings::texts);
         let kept = match variable {
@@ -169,11 +171,13 @@ impl<'a> Facts<'a> {
         kept.map(Value::Kept)
     }
 
+    #[inline]
     pub fn is_empty(self) -> bool {
         matches!(self, Self { bindings: None, certificate: None })
     }
 
     /// The variables of `pass` that can have a value. Most clients prove one key.
+    #[inline]
     pub fn to_pass(self, pass: PassVar) -> &'static [Variable] {
         let has_one = |texts: &Texts| texts.referred.is_none() && texts.others.is_none();
         let is_simple = self.certificate.is_none()
