@@ -5,12 +5,12 @@
 # make bench    what the module costs: docs/performance.md with its plots, in half an hour of a quiet machine
 #               (BENCH_QUICK=1: in a few minutes, to see that it works; BENCH="load memory": only these sections)
 # make soak     ten thousand connections, then SOAK_SECONDS (1200) of clients of every kind with restarts and log rotation
-# make under    the black-box suite with httpd under a checker, TOOL=asan (the default), memcheck or helgrind: tests/under
-# make test-docker  the black-box suite against the httpd in the image (docker/test), and on Debian 13 (tests/debian/test)
+# make under    the black-box suite with httpd under a checker, TOOL=asan (the default), memcheck or helgrind: tools/under
+# make test-docker  the black-box suite against the httpd in the image (docker/test), and on Debian 13 (packaging/debian/test)
 # make deb      Debian packages of the module and of tokbind, in target/deb; make test-deb installs and uses them
 # make install  put the module and its configuration where `a2enmod token_binding` finds them
 #
-# Each installs what is missing first (Debian packages, a browser from npm): tests/setup has the lists.
+# Each installs what is missing first (Debian packages, a browser from npm): tools/setup has the lists.
 
 .DELETE_ON_ERROR:
 .PHONY: all build demo test lint unit blackbox fuzz fuzz-briefly test-docker audit bench soak under install uninstall \
@@ -26,21 +26,21 @@ DESTDIR ?=
 all: build
 
 setup-build:
-	@tests/setup/install build
+	@tools/setup/install build
 setup-test:
-	@tests/setup/install test
+	@tools/setup/install test
 
 setup-bench:
-	@tests/setup/install bench
+	@tools/setup/install bench
 
 setup-deb:
-	@tests/setup/install deb
+	@tools/setup/install deb
 
 build: setup-build
 	$(CARGO) build --release --locked --package mod_token_binding
 
 demo: setup-test build
-	$(CARGO) build --locked --package tokbind
+	$(CARGO) build --locked --package tokbind-cli
 	$(CARGO) build --locked --package mod_token_binding --example demo
 	target/debug/examples/demo $(if $(KEEP),--keep)
 
@@ -49,20 +49,21 @@ test: setup-test lint unit blackbox fuzz-briefly demo
 
 lint: setup-build
 	$(CARGO) fmt --all --check
-	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --package token-binding --package tokbind --lib --all-features --no-deps --locked --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --package token-binding --package tokbind --package tokbind-cli --lib --all-features --no-deps --locked --quiet
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
-	    $(CARGO) doc --package mod_token_binding --no-deps --document-private-items --locked --quiet
+	    $(CARGO) doc --package mod_token_binding --package token-binding-server --no-deps --document-private-items --locked --quiet
 
 unit: setup-build
-	$(CARGO) test --package mod_token_binding --lib --locked
-	$(CARGO) test --package token-binding --package tokbind --all-features --locked
+	$(CARGO) test --package token-binding-server --package fuzz --locked
+	$(CARGO) test --package token-binding --package tokbind --package tokbind-cli --all-features --locked
+	$(CARGO) test --package mod_token_binding --test rooms --locked
+	$(CARGO) run --quiet --package token-binding --example message --locked
 
 blackbox: setup-test build
 	$(CARGO) build --locked --package mod_token_binding --features fault-injection
 	install -D target/debug/libmod_token_binding.so $(FAULTY)
-	$(CARGO) build --locked --package tokbind
+	$(CARGO) build --locked --package tokbind-cli
 	TOKEN_BINDING_MODULE=$(abspath $(MODULE)) TOKEN_BINDING_FAULTY_MODULE=$(abspath $(FAULTY)) \
 	TOKBIND=$(abspath target/debug/tokbind) \
 	    $(CARGO) test --package mod_token_binding --test blackbox --locked -- --test-threads=4
@@ -76,7 +77,7 @@ fuzz-briefly: setup-test
 
 # RUSTSEC_DB=path/to/clone, where the database of known weaknesses can't be fetched.
 audit:
-	tests/audit/run
+	tools/audit/run
 
 # A thousand connections need as many file descriptors, on either side.
 bench: setup-bench build
@@ -89,11 +90,11 @@ soak: setup-test build
 
 TOOL ?= asan
 under:
-	tests/under/suite $(TOOL)
+	tools/under/suite $(TOOL)
 
 test-docker:
 	docker/test
-	tests/debian/test trixie
+	packaging/debian/test trixie
 
 # Debian keeps LoadModule and settings in mods-available; httpd from source has no such place, and gets extra/ instead.
 install: build
@@ -125,7 +126,7 @@ deb: setup-deb
 # Checked by lintian, installed into a clean root of this Debian release, visited, removed, purged.
 test-deb: deb
 	lintian --fail-on error,warning target/deb/*.deb
-	tests/deb/test
+	packaging/deb/test
 
 clean:
 	$(CARGO) clean

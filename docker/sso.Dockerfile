@@ -7,7 +7,7 @@ ARG IMAGE=httpd-token-binding
 FROM ${IMAGE}
 USER root
 ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt
-COPY tests/setup/requirements.txt tests/provider/provider.py /opt/provider/
+COPY tools/setup/requirements.txt tests/provider/provider.py /opt/provider/
 RUN cd /etc/apt \
     && for file in sources.list sources.list.d/debian.sources; do \
         [ ! -f "$file" ] || sed -e 's/trixie/bookworm/g' "$file" >"sources.list.d/bookworm.${file##*.}"; \

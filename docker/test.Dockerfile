@@ -6,7 +6,7 @@ FROM ${BUILD} AS suite
 COPY tests tests
 RUN cargo build --locked --package mod_token_binding --features fault-injection \
     && cp target/debug/libmod_token_binding.so target/faulty.so \
-    && cargo build --locked --package tokbind \
+    && cargo build --locked --package tokbind-cli \
     && cargo test --locked --package mod_token_binding --test blackbox --no-run \
     && find target/debug/deps -name 'blackbox-*' -type f -executable -exec cp '{}' target/blackbox ';'
 
@@ -20,7 +20,7 @@ COPY --from=suite /usr/bin/apr-1-config /usr/bin/apu-1-config /usr/bin/
 # What the suite reads of the repository, where it was compiled.
 COPY apache /src/apache
 COPY docs /src/docs
-COPY src/directives.rs /src/src/directives.rs
+COPY crates/token-binding-server/src/directives.rs /src/crates/token-binding-server/src/directives.rs
 ENV APXS=/usr/local/apache2/bin/apxs \
     TOKEN_BINDING_MODULE=/usr/local/apache2/modules/mod_token_binding.so \
     TOKEN_BINDING_FAULTY_MODULE=/src/target/faulty.so \

@@ -1,3 +1,4 @@
+//! ../README.md
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| mod_token_binding::fuzzing::configuration(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::server::configuration(data));

@@ -1,3 +1,4 @@
+//! ../README.md
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| token_binding::fuzzing::extension(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::protocol::extension(data));

@@ -1,54 +1,103 @@
 //! httpd's error log, under the module's own `LogLevel token_binding:...`.
 
-use std::ffi::{CString, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::fmt;
+use std::marker::PhantomData;
 
-use super::connection::Connection;
 use super::ffi;
-use super::request::Request;
-use super::server::Server;
-use crate::outcome::Level;
+
+/// How loud a line of the error log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Error,
+    Warning,
+    Notice,
+    Info,
+    Debug,
+}
 
 /// What a line is about: httpd adds the client's address and the request's id from it.
 #[derive(Clone, Copy)]
-pub(super) enum Sink<'a> {
-    /// The main server, at start-up.
-    Server(Server<'a>),
-    Connection(Connection<'a>),
-    Request(Request<'a>),
-    /// Nothing known: the process.
+pub(crate) struct Sink<'a> {
+    target: Target,
+    lifetime: PhantomData<&'a ()>,
+}
+
+#[derive(Clone, Copy)]
+enum Target {
+    Server(*const ffi::server_rec),
+    Connection(*const ffi::conn_rec),
+    Request(*const ffi::request_rec),
     Process,
 }
 
+impl Sink<'_> {
+    /// Nothing known: the process.
+    pub(crate) const PROCESS: Sink<'static> = Sink { target: Target::Process, lifetime: PhantomData };
+
+    /// The server or virtual host, at start-up.
+    ///
+    /// # Safety
+    /// `raw` must be a `server_rec` that is valid during `'_`.
+    pub(super) unsafe fn of_server(raw: *const ffi::server_rec) -> Self {
+        Self { target: Target::Server(raw), lifetime: PhantomData }
+    }
+
+    /// # Safety
+    /// `raw` must be a `conn_rec` that is valid during `'_`.
+    pub(super) unsafe fn of_connection(raw: *const ffi::conn_rec) -> Self {
+        Self { target: Target::Connection(raw), lifetime: PhantomData }
+    }
+
+    /// # Safety
+    /// `raw` must be a `request_rec` that is valid during `'_`.
+    pub(super) unsafe fn of_request(raw: *const ffi::request_rec) -> Self {
+        Self { target: Target::Request(raw), lifetime: PhantomData }
+    }
+
+    /// The request's headers, if it is about a request.
+    #[cfg(feature = "fault-injection")]
+    pub(super) fn request_header(&self, name: &CStr) -> Option<Option<CString>> {
+        let Target::Request(request) = self.target else { return None };
+        // SAFETY: the request_rec is valid (of_request).
+        let headers = unsafe { (*request).headers_in };
+        // SAFETY: a request's tables live as long as the request.
+        let value = unsafe { ffi::apr_table_get(headers, name.as_ptr()) };
+        // SAFETY: a table's values are C strings.
+        Some((!value.is_null()).then(|| unsafe { CStr::from_ptr(value) }.to_owned()))
+    }
+}
+
 /// Writes one line, if the level is on. Formats only then.
-pub(super) fn log(sink: Sink<'_>, level: Level, line: fmt::Arguments<'_>) {
+pub(crate) fn log(sink: Sink<'_>, level: Level, line: fmt::Arguments<'_>) {
     let number = number(level);
-    let is_on = match sink {
-        // SAFETY: a Request holds a request_rec that is valid as long as the Request is.
-        Sink::Request(request) => unsafe { ffi::tb_request_logs(request.as_ptr(), number) != 0 },
-        // SAFETY: a Connection holds a conn_rec that is valid as long as the Connection is.
-        Sink::Connection(connection) => unsafe { ffi::tb_connection_logs(connection.as_ptr(), number) != 0 },
+    let is_on = match sink.target {
+        // SAFETY: the request_rec is valid (of_request).
+        Target::Request(request) => unsafe { ffi::tb_request_logs(request, number) != 0 },
+        // SAFETY: the conn_rec is valid (of_connection).
+        Target::Connection(connection) => unsafe { ffi::tb_connection_logs(connection, number) != 0 },
         // At start-up: what is said then is said at a level that is on.
-        Sink::Server(_) | Sink::Process => true,
+        Target::Server(_) | Target::Process => true,
     };
     if !is_on {
         return;
     }
-    // A line of ours has no NUL; should one ever have, the line is cut there rather than lost.
+    // A line of ours has no NUL; should one ever have, it is left out rather than the line lost.
     let mut bytes = fmt::format(line).into_bytes();
     bytes.retain(|byte| *byte != 0);
     let Ok(text) = CString::new(bytes) else { return };
-    match sink {
-        // SAFETY: a Request holds a valid request_rec; httpd copies the text.
-        Sink::Request(request) => unsafe { ffi::tb_log_request(request.as_ptr(), number, text.as_ptr()) },
-        // SAFETY: a Connection holds a valid conn_rec; httpd copies the text.
-        Sink::Connection(connection) => unsafe {
-            ffi::tb_log_connection(connection.as_ptr(), number, text.as_ptr());
+    let text: &CStr = &text;
+    match sink.target {
+        // SAFETY: the request_rec is valid (of_request); httpd copies the text.
+        Target::Request(request) => unsafe { ffi::tb_log_request(request, number, text.as_ptr()) },
+        // SAFETY: the conn_rec is valid (of_connection); httpd copies the text.
+        Target::Connection(connection) => unsafe {
+            ffi::tb_log_connection(connection, number, text.as_ptr());
         },
-        // SAFETY: a Server holds a valid server_rec; httpd copies the text.
-        Sink::Server(server) => unsafe { ffi::tb_log_server(server.as_ptr(), number, text.as_ptr()) },
+        // SAFETY: the server_rec is valid (of_server); httpd copies the text.
+        Target::Server(server) => unsafe { ffi::tb_log_server(server, number, text.as_ptr()) },
         // SAFETY: httpd logs a line without a server to the main error log; it copies the text.
-        Sink::Process => unsafe { ffi::tb_log_server(std::ptr::null(), number, text.as_ptr()) },
+        Target::Process => unsafe { ffi::tb_log_server(std::ptr::null(), number, text.as_ptr()) },
     }
 }
 

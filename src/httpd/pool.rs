@@ -12,7 +12,7 @@ const POOL_ALIGNMENT: usize = 8;
 
 /// A pool that lives at least as long as `'p`. Non-owning.
 #[derive(Clone, Copy)]
-pub(super) struct Pool<'p> {
+pub(crate) struct Pool<'p> {
     raw: *mut ffi::apr_pool_t,
     lifetime: PhantomData<&'p ()>,
 }
@@ -30,7 +30,7 @@ impl<'p> Pool<'p> {
 
     /// Moves `value` into the pool's keeping: it is dropped when the pool is cleared. The memory is the pool's too, which
     /// takes a tenth of the time of `malloc` and `free`.
-    pub(super) fn place<T: 'static>(self, value: T) -> &'p mut T {
+    pub(crate) fn place<T: 'static>(self, value: T) -> &'p mut T {
         const { assert!(align_of::<T>() <= POOL_ALIGNMENT) };
         // SAFETY: the pool is alive (from_raw); apr_palloc aborts httpd without memory.
         let placed = unsafe { ffi::apr_palloc(self.raw, size_of::<T>()) }.cast::<T>();
@@ -56,12 +56,12 @@ impl<'p> Pool<'p> {
     }
 
     /// Copies a text into the pool, as a C string.
-    pub(super) fn copy_text(self, text: &str) -> &'p CStr {
+    pub(crate) fn copy_text(self, text: &str) -> &'p CStr {
         self.copy_bytes(text.as_bytes())
     }
 
     /// Copies bytes into the pool, as a C string.
-    pub(super) fn copy_bytes(self, bytes: &[u8]) -> &'p CStr {
+    pub(crate) fn copy_bytes(self, bytes: &[u8]) -> &'p CStr {
         let copy = self.copy(bytes);
         // SAFETY: `copy` has put a NUL behind the bytes; it lives in the pool, which is not cleared during 'p.
         unsafe { CStr::from_ptr(copy) }
@@ -70,7 +70,7 @@ impl<'p> Pool<'p> {
 
 /// The cleanup of [`Pool::place`]. C calls it with a pointer to a `T` that `place` has written, once.
 unsafe extern "C" fn drop_placed<T>(data: *mut c_void) -> ffi::apr_status_t {
-    guard(Site::PoolCleanup, Sink::Process, 0, || {
+    guard(Site("PoolCleanup"), Sink::PROCESS, 0, || {
         // SAFETY: `place` registered this function with a pointer to a T; APR runs a cleanup once and before it takes the
         // memory back, and the references that `place` gave out ended with 'p.
         unsafe { data.cast::<T>().drop_in_place() };

@@ -1,99 +1,137 @@
-//! The module record, the one symbol that httpd loads, and what hangs off it: configuration and directives.
+//! The module's record, which httpd loads, and what hangs off it: configuration and directives.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
 use super::ffi;
 use super::guard::{INTERNAL_ERROR, Site, guard};
-use super::hooks;
+use super::hook::{self, Registrar};
 use super::log::Sink;
 use super::pool::Pool;
 use super::server::Server;
-use crate::config::{DirectoryConfig, ServerConfig};
-use crate::directives::{DIRECTIVES, Directive, Place, Section};
+use super::slot::{self, Kept};
 
-/// What `LoadModule token_binding_module` looks for. httpd writes to it (index, handle, next), at start-up and from one
-/// thread; we only take its address.
-#[unsafe(no_mangle)]
-#[allow(
-    non_upper_case_globals,
-    unreachable_pub,
-    reason = "exported to httpd; the name is in every site's configuration"
-)]
-pub static mut token_binding_module: ffi::module = ffi::module {
-    version: ffi::MODULE_MAGIC_NUMBER_MAJOR as c_int,
-    minor_version: ffi::MODULE_MAGIC_NUMBER_MINOR as c_int,
-    module_index: -1,
-    name: c"mod_token_binding.c".as_ptr(),
-    dynamic_load_handle: ptr::null_mut(),
-    next: ptr::null_mut(),
-    magic: ffi::MODULE_MAGIC_COOKIE_,
-    rewrite_args: None,
-    create_dir_config: Some(create_directory_config),
-    merge_dir_config: Some(merge_directory_config),
-    create_server_config: Some(create_server_config),
-    merge_server_config: Some(merge_server_config),
-    cmds: COMMANDS.0.as_ptr(),
-    register_hooks: Some(hooks::register),
-    flags: 0,
-};
+pub(crate) use super::ffi::module as Record;
 
-/// Our record, as httpd's functions take it.
-pub(super) fn module() -> *const ffi::module {
-    &raw const token_binding_module
+/// What httpd asks of a module.
+pub(crate) trait Module: Sized + 'static {
+    /// The settings of a server or virtual host.
+    type ServerConfig: Default + 'static;
+    /// The settings of a directory.
+    type DirectoryConfig: Default + 'static;
+    /// A directive.
+    type Directive: Sync + 'static;
+
+    const NAME: &'static CStr;
+
+    fn merge_server(outer: &Self::ServerConfig, inner: &Self::ServerConfig) -> Self::ServerConfig;
+
+    fn merge_directory(outer: &Self::DirectoryConfig, inner: &Self::DirectoryConfig)
+    -> Self::DirectoryConfig;
+
+    /// Does what a directive says. The error is what httpd prints.
+    fn apply(directive: &Self::Directive, section: Section<'_, Self>, words: &[&str]) -> Result<(), String>;
+
+    fn register(registrar: &Registrar<'_>);
 }
 
-/// httpd's directive table, made of ours; the last row is empty.
-struct Commands([ffi::command_rec; DIRECTIVES.len() + 1]);
+/// What a directive writes to: it stands either in a server section or in a directory section of it.
+pub(crate) enum Section<'a, M: Module> {
+    Server(&'a mut M::ServerConfig),
+    Directory(&'a mut M::DirectoryConfig),
+}
 
-// SAFETY: the table is never written to; its pointers are to static strings and rows.
-unsafe impl Sync for Commands {}
+/// Where a directive may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the server and in virtual hosts.
+    Server,
+    /// Also in directories and locations, and in `.htaccess` where `AllowOverride AuthConfig` holds.
+    ServerAndDirectory,
+}
 
-static ROWS: [Directive; DIRECTIVES.len()] = DIRECTIVES;
-static COMMANDS: Commands = Commands(commands());
+/// httpd's directive table: a row for each directive, and an empty one, the last.
+pub(crate) struct Commands<const N: usize>([ffi::command_rec; N]);
 
-const fn commands() -> [ffi::command_rec; DIRECTIVES.len() + 1] {
-    let end = ffi::command_rec {
-        name: ptr::null(),
-        func: ffi::cmd_func { take_argv: None },
-        cmd_data: ptr::null_mut(),
-        req_override: 0,
-        args_how: ffi::TAKE_ARGV,
-        errmsg: ptr::null(),
-    };
-    let mut commands = [end; DIRECTIVES.len() + 1];
-    let mut row = 0;
-    #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler; const code can't iterate")]
-    while row < ROWS.len() {
-        let directive = &ROWS[row];
-        commands[row] = ffi::command_rec {
-            name: directive.name.as_ptr(),
-            func: ffi::cmd_func { take_argv: Some(set_directive) },
+// SAFETY: the table is never written to; its pointers are to static strings and `Sync` directives.
+unsafe impl<const N: usize> Sync for Commands<N> {}
+
+impl<const N: usize> Commands<N> {
+    pub(crate) const fn empty() -> Self {
+        const END: ffi::command_rec = ffi::command_rec {
+            name: ptr::null(),
+            func: ffi::cmd_func { take_argv: None },
+            cmd_data: ptr::null_mut(),
+            req_override: 0,
+            args_how: ffi::TAKE_ARGV,
+            errmsg: ptr::null(),
+        };
+        Self([END; N])
+    }
+
+    /// Fills a row, which must not be the last.
+    #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+    pub(crate) const fn set<M: Module>(
+        &mut self,
+        row: usize,
+        name: &'static CStr,
+        place: Place,
+        help: &'static CStr,
+        directive: &'static M::Directive,
+    ) {
+        assert!(row + 1 < N, "no row for the end");
+        self.0[row] = ffi::command_rec {
+            name: name.as_ptr(),
+            func: ffi::cmd_func { take_argv: Some(set_directive::<M>) },
             cmd_data: ptr::from_ref(directive).cast_mut().cast(),
-            req_override: match directive.place {
+            req_override: match place {
                 Place::Server => ffi::RSRC_CONF as c_int,
                 Place::ServerAndDirectory => (ffi::RSRC_CONF | ffi::ACCESS_CONF | ffi::OR_AUTHCFG) as c_int,
             },
             args_how: ffi::TAKE_ARGV,
-            errmsg: directive.help.as_ptr(),
+            errmsg: help.as_ptr(),
         };
-        row += 1;
     }
-    commands
 }
 
-/// httpd has read one of our directives. The answer is NULL, or the error that it prints.
-unsafe extern "C" fn set_directive(
+/// The record of a module. httpd writes to it (index, handle, next), at start-up and from one thread.
+pub(crate) const fn record<M: Module, const N: usize>(commands: &'static Commands<N>) -> Record {
+    Record {
+        version: ffi::MODULE_MAGIC_NUMBER_MAJOR as c_int,
+        minor_version: ffi::MODULE_MAGIC_NUMBER_MINOR as c_int,
+        module_index: -1,
+        name: M::NAME.as_ptr(),
+        dynamic_load_handle: ptr::null_mut(),
+        next: ptr::null_mut(),
+        magic: ffi::MODULE_MAGIC_COOKIE_,
+        rewrite_args: None,
+        create_dir_config: Some(create_directory_config::<M>),
+        merge_dir_config: Some(merge_directory_config::<M>),
+        create_server_config: Some(create_server_config::<M>),
+        merge_server_config: Some(merge_server_config::<M>),
+        cmds: commands.0.as_ptr(),
+        register_hooks: Some(register_hooks::<M>),
+        flags: 0,
+    }
+}
+
+unsafe extern "C" fn register_hooks<M: Module>(pool: *mut ffi::apr_pool_t) {
+    // SAFETY: httpd's pool for the configuration.
+    unsafe { hook::register(pool, M::register) };
+}
+
+/// httpd has read one of the module's directives. The answer is NULL, or the error that it prints.
+unsafe extern "C" fn set_directive<M: Module>(
     command: *mut ffi::cmd_parms,
     directory: *mut c_void,
     count: c_int,
     words: *const *mut c_char,
 ) -> *const c_char {
-    guard(Site::Directive, Sink::Process, INTERNAL_ERROR.as_ptr(), || {
+    guard(Site("Directive"), Sink::PROCESS, INTERNAL_ERROR.as_ptr(), || {
         // SAFETY: httpd gives the parameters of the directive it is reading, valid during the call.
         let command = unsafe { &*command };
-        // SAFETY: cmd_data is the row that `commands` put there.
-        let directive = unsafe { &*command.info.cast::<Directive>() };
+        // SAFETY: cmd_data is the directive that `Commands::set` put there.
+        let directive = unsafe { &*command.info.cast::<M::Directive>() };
         // SAFETY: httpd's pool for this configuration.
         let pool = unsafe { Pool::from_raw(command.pool) };
         let count = usize::try_from(count).unwrap_or(0);
@@ -101,17 +139,19 @@ unsafe extern "C" fn set_directive(
         let words = unsafe { words_of(words, count) };
         let section = if command.path.is_null() {
             // SAFETY: the server that the directive stands in.
-            let config = unsafe { Server::from_raw(command.server) }.config_ptr();
+            let config = unsafe { Server::from_raw(command.server) }.kept_ptr::<M::ServerConfig>();
             // SAFETY: what `create_server_config` made; while it reads the configuration, httpd alone uses it.
-            unsafe { config.as_mut() }.map(Section::Server)
+            unsafe { config.as_mut() }.map(Section::<M>::Server)
         } else {
-            // SAFETY: what `create_directory_config` made for the section; httpd alone uses it while it reads.
-            unsafe { directory.cast::<DirectoryConfig>().as_mut() }.map(Section::Directory)
+            // SAFETY: what `create_directory_config` made for the section.
+            let config = unsafe { slot::value::<M::DirectoryConfig>(directory) };
+            // SAFETY: while it reads the configuration, httpd alone uses it.
+            unsafe { config.as_mut() }.map(Section::Directory)
         };
         let Some(section) = section else { return INTERNAL_ERROR.as_ptr() };
         let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
         let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
-        match directive.apply(section, &words) {
+        match M::apply(directive, section, &words) {
             Ok(()) => ptr::null(),
             Err(message) => pool.copy_text(&message).as_ptr(),
         }
@@ -130,67 +170,67 @@ unsafe fn words_of<'w>(words: *const *mut c_char, count: usize) -> Vec<&'w CStr>
     words.iter().map(|word| unsafe { CStr::from_ptr(*word) }).collect()
 }
 
-unsafe extern "C" fn create_server_config(
+unsafe extern "C" fn create_server_config<M: Module>(
     pool: *mut ffi::apr_pool_t,
     _server: *mut ffi::server_rec,
 ) -> *mut c_void {
     // SAFETY: httpd's pool for the configuration.
-    unsafe { create::<ServerConfig>(pool) }
+    unsafe { create::<M::ServerConfig>(pool) }
 }
 
-unsafe extern "C" fn create_directory_config(
+unsafe extern "C" fn create_directory_config<M: Module>(
     pool: *mut ffi::apr_pool_t,
     _directory: *mut c_char,
 ) -> *mut c_void {
     // SAFETY: httpd's pool for the configuration, or a request's for an .htaccess file.
-    unsafe { create::<DirectoryConfig>(pool) }
+    unsafe { create::<M::DirectoryConfig>(pool) }
 }
 
-unsafe extern "C" fn merge_server_config(
+unsafe extern "C" fn merge_server_config<M: Module>(
     pool: *mut ffi::apr_pool_t,
     outer: *mut c_void,
     inner: *mut c_void,
 ) -> *mut c_void {
     // SAFETY: httpd's pool, and two settings that `create_server_config` or this function made.
-    unsafe { merge(pool, outer, inner, ServerConfig::merge) }
+    unsafe { merge(pool, outer, inner, M::merge_server) }
 }
 
-unsafe extern "C" fn merge_directory_config(
+unsafe extern "C" fn merge_directory_config<M: Module>(
     pool: *mut ffi::apr_pool_t,
     outer: *mut c_void,
     inner: *mut c_void,
 ) -> *mut c_void {
     // SAFETY: httpd's pool, and two settings that `create_directory_config` or this function made.
-    unsafe { merge(pool, outer, inner, DirectoryConfig::merge) }
+    unsafe { merge(pool, outer, inner, M::merge_directory) }
 }
 
 /// # Safety
 /// `pool` must be a valid pool of httpd's.
 unsafe fn create<T: Default + 'static>(pool: *mut ffi::apr_pool_t) -> *mut c_void {
-    guard(Site::CreateConfig, Sink::Process, ptr::null_mut(), || {
+    guard(Site("CreateConfig"), Sink::PROCESS, ptr::null_mut(), || {
         // SAFETY: the caller's promise.
         let pool = unsafe { Pool::from_raw(pool) };
-        ptr::from_mut(pool.place(T::default())).cast()
+        ptr::from_mut(pool.place(Kept::new(T::default()))).cast()
     })
 }
 
 /// # Safety
-/// `pool` must be a valid pool of httpd's, `outer` and `inner` NULL or settings of type `T`.
+/// `pool` must be a valid pool of httpd's, `outer` and `inner` NULL or what [`create`] or this function made.
 unsafe fn merge<T: 'static>(
     pool: *mut ffi::apr_pool_t,
     outer: *mut c_void,
     inner: *mut c_void,
     merge: fn(&T, &T) -> T,
 ) -> *mut c_void {
-    guard(Site::MergeConfig, Sink::Process, ptr::null_mut(), || {
+    guard(Site("MergeConfig"), Sink::PROCESS, ptr::null_mut(), || {
         // SAFETY: the caller's promise.
-        let outer = unsafe { outer.cast::<T>().as_ref() };
-        // SAFETY: the caller's promise.
-        let inner = unsafe { inner.cast::<T>().as_ref() };
+        let [outer, inner] = [outer, inner].map(|kept| unsafe { slot::value::<T>(kept) });
+        // SAFETY: the caller's promise; nobody writes to them meanwhile.
+        let [outer, inner] = [outer, inner].map(|value| unsafe { value.as_ref() });
         // SAFETY: the caller's promise.
         let pool = unsafe { Pool::from_raw(pool) };
         match (outer, inner) {
-            (Some(outer), Some(inner)) => ptr::from_mut(pool.place(merge(outer, inner))).cast(),
+            (Some(outer), Some(inner)) => ptr::from_mut(pool.place(Kept::new(merge(outer, inner)))).cast(),
             // One of them could not be made: NULL stays NULL, and refuses.
             _ => ptr::null_mut(),
         }

@@ -1,17 +1,16 @@
-//! A server or virtual host, and its settings.
+//! A server or virtual host, and httpd itself.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
-use std::ptr;
 
 use super::ffi;
+use super::log::Sink;
 use super::pool::Pool;
-use super::slot;
-use crate::config::ServerConfig;
+use super::slot::{self, Kept};
 
 /// A `server_rec` (server or virtual host) that lives at least as long as `'s`.
 #[derive(Clone, Copy)]
-pub(super) struct Server<'s> {
+pub(crate) struct Server<'s> {
     raw: *mut ffi::server_rec,
     lifetime: PhantomData<&'s ()>,
 }
@@ -27,32 +26,41 @@ impl<'s> Server<'s> {
         self.raw
     }
 
-    /// Its settings; `None` only after a fault when they were made.
-    pub(super) fn config(self) -> Option<&'s ServerConfig> {
-        // SAFETY: our slot holds what `create_server_config` or the merge made, which lives as long as the server.
-        unsafe { self.config_ptr().as_ref() }
+    pub(crate) fn sink(self) -> Sink<'s> {
+        // SAFETY: the server_rec is valid (from_raw).
+        unsafe { Sink::of_server(self.raw) }
     }
 
-    /// The settings that belong to this virtual host alone. httpd has those that say nothing of their own share the main
-    /// server's; such a one gets a copy.
-    pub(super) fn own_config(self, main: Server<'_>, pool: Pool<'_>) -> *mut ServerConfig {
-        let config = self.config_ptr();
-        // SAFETY: our slot holds what `create_server_config` or the merge made, which lives as long as the server.
-        let Some(shared) = (unsafe { config.as_ref() }) else { return config };
-        if self.raw == main.raw || config != main.config_ptr() {
-            return config;
-        }
-        let own = ptr::from_mut(pool.place(shared.clone()));
+    /// What the module keeps with it: its settings. httpd has virtual hosts that say nothing of their own share the main
+    /// server's.
+    pub(crate) fn kept<T: 'static>(self) -> Option<&'s T> {
+        // SAFETY: what the slot holds lives as long as the server, and is not changed once it stands there but for directives
+        // that httpd reads, when nobody else looks.
+        unsafe { self.kept_ptr::<T>().as_ref() }
+    }
+
+    /// Puts another value in the place of what is kept with this virtual host. The one before lives on, for it may be shared.
+    pub(crate) fn keep<T: 'static>(self, value: T) {
+        // SAFETY: the server_rec is valid (from_raw).
+        let server = unsafe { &*self.raw };
+        // SAFETY: httpd's process_rec lives as long as the process.
+        let pool = unsafe { (*server.process).pconf };
+        // SAFETY: httpd's pool for the configuration, which is set up by one thread.
+        let pool = unsafe { Pool::from_raw(pool) };
+        // SAFETY: module_config is the server's own vector, which lives in `pconf` too.
+        unsafe { slot::set(server.module_config, pool.place(Kept::new(value))) };
+    }
+
+    /// As [`kept`](Self::kept), for the directives that write to it.
+    pub(super) fn kept_ptr<T: 'static>(self) -> *mut T {
         // SAFETY: the server_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).module_config };
-        // SAFETY: module_config is the server's own vector; the pool is the configuration's, and
-        // lives as long as the vector.
-        unsafe { slot::set(configs, own) };
-        own
+        // SAFETY: module_config is the server's vector.
+        unsafe { slot::get(configs) }
     }
 
     /// Where it was written: file and line.
-    pub(super) fn place(self) -> String {
+    pub(crate) fn place(self) -> String {
         // SAFETY: the server_rec is valid (from_raw).
         let server = unsafe { &*self.raw };
         let (file, line) = (server.defn_name, server.defn_line_number);
@@ -64,7 +72,7 @@ impl<'s> Server<'s> {
     }
 
     /// The address and port that it was written for.
-    pub(super) fn address(self) -> Option<(&'s [u8], u16)> {
+    pub(crate) fn address(self) -> Option<(&'s [u8], u16)> {
         // SAFETY: the server_rec is valid (from_raw).
         let address = unsafe { (*self.raw).addrs };
         // SAFETY: httpd's own list of the addresses of a virtual host; the main server has none.
@@ -74,7 +82,7 @@ impl<'s> Server<'s> {
     }
 
     /// Its `ServerName`, without a port, or what httpd takes for it.
-    pub(super) fn name(self) -> &'s [u8] {
+    pub(crate) fn name(self) -> &'s [u8] {
         // SAFETY: the server_rec is valid (from_raw).
         let name = unsafe { (*self.raw).server_hostname };
         if name.is_null() {
@@ -82,14 +90,6 @@ impl<'s> Server<'s> {
         }
         // SAFETY: a C string that lives as long as the configuration.
         unsafe { CStr::from_ptr(name) }.to_bytes()
-    }
-
-    /// As [`config`](Self::config), for the directives that write to it.
-    pub(super) fn config_ptr(self) -> *mut ServerConfig {
-        // SAFETY: the server_rec is valid (from_raw).
-        let configs = unsafe { (*self.raw).module_config };
-        // SAFETY: module_config is the server's vector.
-        unsafe { slot::get(configs) }
     }
 
     /// The pool that lives as long as the process, through all restarts.
@@ -101,7 +101,7 @@ impl<'s> Server<'s> {
     }
 
     /// This server and those after it in httpd's list: from the main server on, all of them.
-    pub(super) fn and_following(self) -> impl Iterator<Item = Self> {
+    pub(crate) fn and_following(self) -> impl Iterator<Item = Self> {
         std::iter::successors(Some(self), |server| {
             // SAFETY: the server_rec is valid (from_raw).
             let next = unsafe { (*server.raw).next };
@@ -109,4 +109,25 @@ impl<'s> Server<'s> {
             (!next.is_null()).then(|| unsafe { Self::from_raw(next) })
         })
     }
+}
+
+/// `ServerRoot`.
+pub(crate) fn root() -> Option<&'static CStr> {
+    // SAFETY: httpd sets it before it reads the configuration, and does not change it after.
+    let root = unsafe { ffi::ap_server_root };
+    // SAFETY: a C string in the process's pool.
+    (!root.is_null()).then(|| unsafe { CStr::from_ptr(root) })
+}
+
+/// Whether httpd reads its configuration for the first of the two times that it does when it starts.
+pub(crate) fn is_first_pass() -> bool {
+    // SAFETY: a question to httpd about itself.
+    let state = unsafe { ffi::ap_state_query(ffi::AP_SQ_MAIN_STATE as c_int) };
+    state == ffi::AP_SQ_MS_CREATE_PRE_CONFIG as c_int
+}
+
+/// Whether a module, by its name as `<IfModule>` takes it, is loaded.
+pub(crate) fn has_module(name: &CStr) -> bool {
+    // SAFETY: the name is a C string.
+    !unsafe { ffi::ap_find_linked_module(name.as_ptr()) }.is_null()
 }

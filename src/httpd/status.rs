@@ -1,82 +1,31 @@
-//! The counters' shared memory, and mod_status's page.
+//! What a hook answers.
 
-use std::ffi::{c_int, c_void};
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ffi::c_int;
 
 use super::ffi;
-use super::guard::{Site, guard};
-use super::hooks::add_optional_hook;
-use super::log::Sink;
-use super::request::Request;
-use super::server::Server;
-use crate::counters::{Count, Shared};
 
-/// In memory that the parent process shares with its children, for as long as it lives: graceful restarts included.
-static SHARED: AtomicPtr<Shared> = AtomicPtr::new(ptr::null_mut());
-
-type StatusHook = unsafe extern "C" fn(*mut ffi::request_rec, c_int) -> c_int;
-
-/// Registers the hook with mod_status; without mod_status, nobody calls it.
-pub(super) fn register() {
-    // SAFETY: mod_status calls the hook `status_hook` with exactly this function's arguments.
-    let hook = unsafe { std::mem::transmute::<StatusHook, super::hooks::AnyHook>(show) };
-    add_optional_hook(c"status_hook", hook);
+/// What a hook answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// The hook has done its part.
+    Ok,
+    /// The hook has nothing to say; let the others run.
+    Declined,
+    /// The request is answered with 400.
+    BadRequest,
+    /// The request is answered with 500, the connection closed, the start-up ended.
+    Refused,
 }
 
-/// Makes the shared memory, once in the parent's life. `false`: there is none to be had.
-pub(super) fn create(server: Server<'_>) -> bool {
-    if let Some(shared) = shared() {
-        shared.warned.clear();
-        return true;
+pub(super) const REFUSED: c_int = ffi::HTTP_INTERNAL_SERVER_ERROR as c_int;
+
+impl Status {
+    pub(super) fn code(self) -> c_int {
+        match self {
+            Self::Ok => ffi::OK,
+            Self::Declined => ffi::DECLINED,
+            Self::BadRequest => ffi::HTTP_BAD_REQUEST as c_int,
+            Self::Refused => REFUSED,
+        }
     }
-    let mut memory: *mut ffi::apr_shm_t = ptr::null_mut();
-    // SAFETY: the place for the result is ours; without a file name the memory is shared with children only. The
-    // process's pool lives as long as the process.
-    let status = unsafe {
-        ffi::apr_shm_create(&raw mut memory, size_of::<Shared>(), ptr::null(), server.process_pool())
-    };
-    if status != 0 {
-        return false;
-    }
-    // SAFETY: APR has just made it.
-    let address: *mut c_void = unsafe { ffi::apr_shm_baseaddr_get(memory) };
-    // SAFETY: APR gives zeroed memory (mmap) of at least this size, aligned for any type; nobody else has it yet.
-    unsafe { ptr::write(address.cast::<Shared>(), Shared::default()) };
-    SHARED.store(address.cast(), Ordering::Release);
-    true
-}
-
-fn shared() -> Option<&'static Shared> {
-    // SAFETY: NULL, or what `create` stored, which lives as long as the process.
-    unsafe { SHARED.load(Ordering::Acquire).as_ref() }
-}
-
-/// Counts something, in whichever process it happens.
-pub(super) fn count(what: Count, number: u64) {
-    if number > 0
-        && let Some(shared) = shared()
-    {
-        shared.counters.add(what, number);
-    }
-}
-
-/// Whether nothing has been said of a cookie with this name since the last start, in any process.
-pub(super) fn is_first_of_name(name: &[u8]) -> bool {
-    shared().is_none_or(|shared| shared.warned.add(name))
-}
-
-/// mod_status makes its page.
-unsafe extern "C" fn show(request: *mut ffi::request_rec, flags: c_int) -> c_int {
-    // SAFETY: mod_status gives the request that this thread serves.
-    let request = unsafe { Request::from_raw(request) };
-    guard(Site::StatusPage, Sink::Request(request), ffi::DECLINED, || {
-        let Some(Shared { counters, .. }) = shared() else { return ffi::DECLINED };
-        let is_short = flags & ffi::AP_STATUS_SHORT as c_int != 0;
-        let text = if is_short { counters.as_lines() } else { counters.as_html() };
-        let length = c_int::try_from(text.len()).unwrap_or(0);
-        // SAFETY: httpd copies `length` bytes of the text to the response.
-        unsafe { ffi::ap_rwrite(text.as_ptr().cast(), length, request.as_ptr()) };
-        ffi::OK
-    })
 }

@@ -1,15 +1,14 @@
 //! APR's tables: a request's headers, trailers and environment.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
 
 use super::ffi;
 use super::pool::Pool;
-use crate::headers::{Field, Taken, may_be_reserved, reserved};
 
 /// A table that lives at least as long as `'t`, and so do the strings in it. Two are equal if they are the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Table<'t> {
+pub(crate) struct Table<'t> {
     raw: *mut ffi::apr_table_t,
     lifetime: PhantomData<&'t ()>,
 }
@@ -22,7 +21,7 @@ impl<'t> Table<'t> {
     }
 
     /// The value of the first entry with this name, in any case.
-    pub(super) fn get(self, name: &CStr) -> Option<&'t CStr> {
+    pub(crate) fn get(self, name: &CStr) -> Option<&'t CStr> {
         // SAFETY: the table is alive (from_raw); the name is a C string.
         let value = unsafe { ffi::apr_table_get(self.raw, name.as_ptr()) };
         // SAFETY: a table's values are C strings in its pool, which outlives 't.
@@ -30,95 +29,62 @@ impl<'t> Table<'t> {
     }
 
     /// The values of all entries with this name, in any case.
-    pub(super) fn all(self, name: &CStr) -> impl Iterator<Item = &'t CStr> + use<'t, '_> {
+    pub(crate) fn all(self, name: &CStr) -> impl Iterator<Item = &'t CStr> + use<'t, '_> {
         let is_it = move |its: &CStr| its == name || its.to_bytes().eq_ignore_ascii_case(name.to_bytes());
         self.entries().filter(move |entry| is_it(entry.name())).map(Entry::value)
     }
 
     /// Adds an entry, whether or not there is one with this name. Neither string is copied.
-    pub(super) fn add(self, name: &'t CStr, value: &'t CStr) {
+    pub(crate) fn add(self, name: &'t CStr, value: &'t CStr) {
         // SAFETY: the table is alive (from_raw), and the strings live as long as it does.
         unsafe { ffi::apr_table_addn(self.raw, name.as_ptr(), value.as_ptr()) }
     }
 
     /// Sets the one entry with this name. Neither string is copied: both live as long as the table.
-    pub(super) fn set(self, name: &'t CStr, value: &'t CStr) {
+    pub(crate) fn set(self, name: &'t CStr, value: &'t CStr) {
         // SAFETY: the table is alive (from_raw), and the strings live as long as it does.
         unsafe { ffi::apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) }
     }
 
     /// Removes every entry with this name, in any case. Finding that there is none is what `apr_table_get` does five times
     /// faster than `apr_table_unset`.
-    pub(super) fn unset(self, name: &CStr) {
+    pub(crate) fn unset(self, name: &CStr) {
         if self.get(name).is_some() {
             self.remove(name);
         }
     }
 
-    fn remove(self, name: &CStr) {
+    /// Removes every entry with this name, which is there.
+    pub(crate) fn remove(self, name: &CStr) {
         // SAFETY: the table is alive (from_raw); the name is a C string.
         unsafe { ffi::apr_table_unset(self.raw, name.as_ptr()) }
     }
 
-    /// Removes every header that a client must not send beyond this module, and tells what was there. Where that was one
-    /// message and nothing else, as with most requests of clients that have a key, its entry is left to the caller.
-    pub(super) fn take_reserved(self) -> (Taken<'t>, Option<MessageEntry<'t>>) {
-        let mut candidates = self.entries().enumerate().filter(|(_, entry)| may_be_reserved(entry.initial()));
-        match candidates.next() {
-            Some(first) => self.take(std::iter::once(first).chain(candidates)),
-            None => (Taken::default(), None),
+    /// Gives the entry at a place another name and value, without moving the others. `false`: another entry is there, or the
+    /// names don't begin with the same four letters, which is what APR's tables find their entries by.
+    pub(crate) fn rename(self, place: usize, name: &CStr, new_name: &'t CStr, value: &'t CStr) -> bool {
+        let (Some(start), Some(new_start)) = (name.to_bytes().get(..4), new_name.to_bytes().get(..4)) else {
+            return false;
+        };
+        if !start.eq_ignore_ascii_case(new_start) {
+            return false;
         }
-    }
-
-    fn take(
-        self,
-        candidates: impl Iterator<Item = (usize, Entry<'t>)>,
-    ) -> (Taken<'t>, Option<MessageEntry<'t>>) {
-        let mut taken = Taken::default();
-        let mut found = 0;
-        let mut last = None;
-        for (place, entry) in candidates {
-            if taken.add(entry.name().to_bytes(), entry.value().to_bytes()) {
-                found += 1;
-                last = Some((place, entry.name()));
-            }
-        }
-        match last {
-            None => {}
-            Some((place, name)) if found == 1 && taken.message != Field::Absent => {
-                return (taken, Some(MessageEntry { table: self, place, name }));
-            }
-            Some((_, name)) if found == 1 => self.remove(name),
-            Some(_) => self.retain(|name| reserved(name).is_none()),
-        }
-        (taken, None)
-    }
-
-    /// Gives the entry at a place another name and value, without moving the others. `false`: another entry is there.
-    ///
-    /// Both names must begin with the same four letters: that is what APR's tables find their entries by.
-    fn rename(self, place: usize, name: &CStr, new_name: &'t CStr, value: &'t CStr) -> bool {
-        // SAFETY: apr_table_elts is a cast: an apr_table_t begins with its array header, which is alive (from_raw).
-        let array = unsafe { &*self.raw.cast::<ffi::apr_array_header_t>() };
-        let count = usize::try_from(array.nelts).unwrap_or(0);
+        let (entries, count) = self.array();
         if place >= count {
             return false;
         }
-        // SAFETY: the array holds `nelts` initialised entries, at least one, and no iterator over it is in use.
-        let entries: &mut [ffi::apr_table_entry_t] =
-            unsafe { std::slice::from_raw_parts_mut(array.elts.cast(), count) };
-        match entries.get_mut(place).filter(|entry| entry.key.cast_const() == name.as_ptr()) {
-            Some(entry) => {
-                (entry.key, entry.val) = (new_name.as_ptr().cast_mut(), value.as_ptr().cast_mut());
-                true
-            }
-            None => false,
+        // SAFETY: the array holds `count` initialised entries, and this thread alone uses it.
+        let entry = unsafe { &mut *entries.wrapping_add(place) };
+        if entry.key.cast_const() != name.as_ptr() {
+            return false;
         }
+        (entry.key, entry.val) = (new_name.as_ptr().cast_mut(), value.as_ptr().cast_mut());
+        true
     }
 
     /// Removes the entries whose names don't stay. One by one that would take, of a client that sends thousands, the square
     /// of the time.
-    pub(super) fn retain(self, stays: impl Fn(&[u8]) -> bool) {
+    pub(crate) fn retain(self, stays: impl Fn(&[u8]) -> bool) {
         let mut gone = 0;
         let kept: Vec<(&CStr, &CStr)> = self
             .entries()
@@ -133,7 +99,7 @@ impl<'t> Table<'t> {
         if gone == 0 {
             return;
         }
-        // SAFETY: the table is alive (from_raw); no iterator over it is left.
+        // SAFETY: the table is alive (from_raw).
         unsafe { ffi::apr_table_clear(self.raw) };
         for (name, value) in kept {
             self.add(name, value);
@@ -141,7 +107,7 @@ impl<'t> Table<'t> {
     }
 
     /// A new table with these entries, and behind them those of another.
-    pub(super) fn overlay(self, other: Self, pool: Pool<'t>) -> Self {
+    pub(crate) fn overlay(self, other: Self, pool: Pool<'t>) -> Self {
         // SAFETY: both tables and the pool are alive (from_raw).
         let raw = unsafe { ffi::apr_table_overlay(pool.as_ptr(), self.raw, other.raw) };
         Self { raw, lifetime: PhantomData }
@@ -151,75 +117,85 @@ impl<'t> Table<'t> {
         self.raw
     }
 
-    /// Is there nothing in it?
-    pub(super) fn is_empty(self) -> bool {
+    /// Whether there is an entry whose name begins with this letter, in lower case here and in any case there.
+    pub(crate) fn has_initial(self, letter: u8) -> bool {
+        self.entries().any(|entry| entry.initial() | 0x20 == letter)
+    }
+
+    /// Whether there is nothing in it.
+    pub(crate) fn is_empty(self) -> bool {
         self.entries().next().is_none()
     }
 
-    /// The entries, as long as the table is not changed. Their strings live in the table's pool, and so survive
-    /// their entry's removal.
-    fn entries(self) -> impl Iterator<Item = Entry<'t>> {
+    /// The entries and their number.
+    fn array(self) -> (*mut ffi::apr_table_entry_t, usize) {
         // SAFETY: apr_table_elts is a cast: an apr_table_t begins with its array header, which is alive (from_raw).
         let array = unsafe { &*self.raw.cast::<ffi::apr_array_header_t>() };
-        let count = usize::try_from(array.nelts).unwrap_or(0);
-        let entries: &'t [ffi::apr_table_entry_t] = if count == 0 || array.elts.is_null() {
-            &[]
-        } else {
-            // SAFETY: the array holds `nelts` initialised entries; it is not changed while the iterator is in use.
-            unsafe { std::slice::from_raw_parts(array.elts.cast(), count) }
-        };
-        entries.iter().filter(|entry| !entry.key.is_null()).map(Entry)
+        (array.elts.cast(), usize::try_from(array.nelts).unwrap_or(0))
+    }
+
+    /// The entries, each as it is when it is its turn: the table may change meanwhile. Their strings live in the table's
+    /// pool, and so survive their entry's removal.
+    pub(crate) fn entries(self) -> impl Iterator<Item = Entry<'t>> {
+        self.entries_with(|_| true)
+    }
+
+    /// Those whose names have such a first byte (0 for a name without any). Whether it is such a byte, a function without
+    /// surroundings says: it can't change the table.
+    pub(crate) fn entries_with(self, initial: fn(u8) -> bool) -> impl Iterator<Item = Entry<'t>> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let (entries, count) = self.array();
+            if next >= count {
+                return None;
+            }
+            // SAFETY: the array holds `count` initialised entries, which nobody changes while the slice is in use.
+            let rest = unsafe { std::slice::from_raw_parts(entries.wrapping_add(next), count - next) };
+            let entry = |entry: &ffi::apr_table_entry_t| Entry {
+                place: 0,
+                name: entry.key,
+                value: entry.val,
+                lifetime: PhantomData,
+            };
+            let found = rest.iter().position(|it| !it.key.is_null() && initial(entry(it).initial()))?;
+            let place = next + found;
+            next = place + 1;
+            rest.get(found).map(|it| Entry { place, ..entry(it) })
+        })
     }
 }
 
-/// The entry of a client's `Sec-Token-Binding` header. It is replaced by what it has proved, or removed.
-pub(super) struct MessageEntry<'t> {
-    table: Table<'t>,
-    place: usize,
-    name: &'t CStr,
-}
-
-impl<'t> MessageEntry<'t> {
-    /// Puts the header that passes the result on in its place.
-    pub(super) fn replace(self, name: &'t CStr, value: &'t CStr) {
-        let (table, is_replaced) = (self.table, self.table.rename(self.place, self.name, name, value));
-        if is_replaced {
-            std::mem::forget(self);
-        } else {
-            drop(self);
-            table.add(name, value);
-        }
-    }
-}
-
-impl Drop for MessageEntry<'_> {
-    fn drop(&mut self) {
-        self.table.remove(self.name);
-    }
-}
-
-/// An entry of a table, with a name. How long a string is, C finds out by reading it: only what is asked for
-/// is read.
+/// An entry of a table, with a name. How long a string is, C finds out by reading it: only what is asked for is read.
 #[derive(Clone, Copy)]
-struct Entry<'t>(&'t ffi::apr_table_entry_t);
+pub(crate) struct Entry<'t> {
+    place: usize,
+    name: *const c_char,
+    value: *const c_char,
+    lifetime: PhantomData<&'t ()>,
+}
 
 impl<'t> Entry<'t> {
+    /// Where it stands in its table.
+    pub(crate) fn place(self) -> usize {
+        self.place
+    }
+
     /// The name's first byte; 0 for a name without any.
     fn initial(self) -> u8 {
         // SAFETY: a table's names are C strings, which have at least their NUL.
-        unsafe { *self.0.key.cast::<u8>() }
+        unsafe { *self.name.cast::<u8>() }
     }
 
-    fn name(self) -> &'t CStr {
+    pub(crate) fn name(self) -> &'t CStr {
         // SAFETY: a table's names are C strings in a pool that outlives 't.
-        unsafe { CStr::from_ptr(self.0.key) }
+        unsafe { CStr::from_ptr(self.name) }
     }
 
-    fn value(self) -> &'t CStr {
-        if self.0.val.is_null() {
+    pub(crate) fn value(self) -> &'t CStr {
+        if self.value.is_null() {
             return c"";
         }
         // SAFETY: a table's values are C strings in a pool that outlives 't.
-        unsafe { CStr::from_ptr(self.0.val) }
+        unsafe { CStr::from_ptr(self.value) }
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::support::agent::Agent;
-use crate::support::httpd::HOST;
-use crate::support::{Setup, VirtualHost, shown};
+use httpd_harness::agent::Agent;
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Setup, VirtualHost, shown};
 
 const PROVIDED: &str = "Sec_Provided_Token_Binding_ID";
 

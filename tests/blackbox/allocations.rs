@@ -5,11 +5,11 @@ use tokbind::http1::Http1;
 use tokbind::tls::Connector;
 use tokbind::{Request, binding};
 
-use crate::support::client::options;
-use crate::support::cookies::{SET_COOKIE, is_sealed, jar, seen, setup};
-use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Protocol, Session, fetch};
-use crate::support::{Httpd, Setup, Visitor, shown};
+use httpd_harness::client::options;
+use httpd_harness::cookies::{SET_COOKIE, is_sealed, jar, seen, setup};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{PROTOCOLS, Protocol, Session, fetch};
+use httpd_harness::{Httpd, Setup, Visitor, shown};
 
 /// One allocation fails, or that one and all later ones.
 const KINDS: [&str; 2] = ["", "+"];
@@ -21,7 +21,7 @@ const ENOUGH: u32 = 500;
 
 fn setup_at(site: &str, plan: &str) -> Setup {
     let mut setup = setup("TokenBindingCookie sid\nTokenBindingCookieEncrypt On");
-    let module = crate::support::setup::faulty_module();
+    let module = httpd_harness::setup::faulty_module();
     setup.environment = vec![
         ("TOKEN_BINDING_FAIL_AT", site.to_owned()),
         ("TOKEN_BINDING_FAIL", plan.to_owned()),

@@ -6,9 +6,9 @@ use tokbind::http1::Http1;
 use tokbind::{Request, Response, binding};
 use tokio::process::{Child, Command};
 
-use crate::support::client::{connect, http1, http2, unbound};
-use crate::support::httpd::{HOST, Httpd, documented, free_port};
-use crate::support::{Setup, Visitor, server, setup};
+use httpd_harness::client::{connect, http1, http2, unbound};
+use httpd_harness::httpd::{HOST, Httpd, documented, free_port};
+use httpd_harness::{Setup, Visitor, server, setup};
 
 /// A server with one of the examples below its document root.
 fn server(mut setup: Setup, example: &str, modules: &[&'static str], conf: &str) -> Httpd {

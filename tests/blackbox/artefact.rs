@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::setup;
+use httpd_harness::setup;
 
 fn output(program: &str, arguments: &[&str]) -> String {
     let output =

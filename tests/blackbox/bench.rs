@@ -5,8 +5,8 @@ use tokbind::client::HttpVersion;
 use tokbind::tls::ConnectOptions;
 use tokbind::{KeyParameters, Target};
 
-use crate::support::httpd::HOST;
-use crate::support::{Httpd, Setup};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Setup};
 
 async fn run(server: &Httpd, options: BenchOptions) -> Report {
     let url = format!("https://{HOST}:{}/page.html", server.port());
@@ -24,16 +24,19 @@ async fn every_way_of_using_connections_is_served() {
     let server = Setup::default().start();
     for http in [HttpVersion::Http1, HttpVersion::Http2] {
         for token_binding in [None, Some(KeyParameters::ECDSAP256)] {
-            let options =
-                BenchOptions { connections: 4, requests: 200, http, token_binding, ..Default::default() };
+            let mut options = BenchOptions::default();
+            (options.connections, options.requests) = (4, 200);
+            (options.http, options.token_binding) = (http, token_binding);
             let report = run(&server, options.clone()).await;
             assert_eq!(report.statuses.get(&200), Some(&200), "{:?}", report.statuses);
             assert_eq!(report.negotiated.is_some(), token_binding.is_some());
             assert!(report.handshakes <= 8, "{} handshakes", report.handshakes);
 
-            let report = run(&server, BenchOptions { reuse: Reuse::FullHandshakes, ..options.clone() }).await;
+            options.reuse = Reuse::FullHandshakes;
+            let report = run(&server, options.clone()).await;
             assert_eq!((report.handshakes, report.resumed), (200, 0));
-            let report = run(&server, BenchOptions { reuse: Reuse::ResumedHandshakes, ..options }).await;
+            options.reuse = Reuse::ResumedHandshakes;
+            let report = run(&server, options).await;
             assert!(report.resumed > 150, "{} of {} resumed", report.resumed, report.handshakes);
             assert_eq!(report.statuses.get(&200), Some(&200), "{:?}", report.statuses);
         }

@@ -6,10 +6,10 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
-use crate::support::agent::Agent;
-use crate::support::browser::{Browser, Page};
-use crate::support::httpd::HOST;
-use crate::support::{Httpd, Setup, VirtualHost, shown};
+use httpd_harness::agent::Agent;
+use httpd_harness::browser::{Browser, Page};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Setup, VirtualHost, shown};
 
 /// What the CGI page shows: protocol, the client's port (one per connection) and the Token Binding ID.
 async fn visit(page: &mut Page, server: &Httpd, host: &str) -> (String, String, String) {

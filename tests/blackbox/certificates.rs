@@ -7,9 +7,9 @@ use tokbind::http2::Http2;
 use tokbind::tls::{ConnectOptions, Connector};
 use tokbind::{Request, Response, binding};
 
-use crate::support::client::{connect, options, unbound};
-use crate::support::httpd::HOST;
-use crate::support::{Httpd, Setup, VirtualHost, Visitor, pki, shown};
+use httpd_harness::client::{connect, options, unbound};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Setup, VirtualHost, Visitor, pki, shown};
 
 const NAME: &str = "TB_SSL_CLIENT_CERT_FINGERPRINT";
 

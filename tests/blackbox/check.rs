@@ -6,8 +6,8 @@ use tokbind::Target;
 use tokbind::check::{self, Verdict};
 use tokbind::tls::ConnectOptions;
 
-use crate::support::httpd::HOST;
-use crate::support::{Httpd, Mpm, Setup};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Mpm, Setup};
 
 /// What each probe found.
 async fn findings(server: &Httpd, path: &str) -> BTreeMap<&'static str, Verdict> {

@@ -5,8 +5,8 @@ use std::path::Path;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::support::httpd::HOST;
-use crate::support::{Httpd, Setup, VirtualHost, setup, shown};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Setup, VirtualHost, setup, shown};
 
 const PROVIDED: &str = "Sec_Provided_Token_Binding_ID";
 

@@ -3,9 +3,9 @@
 use tokbind::Request;
 use tokbind::http1::Http1;
 
-use crate::support::client::{connect, http1, http2, unbound};
-use crate::support::httpd::HOST;
-use crate::support::{Httpd, Mpm, Setup, VirtualHost, Visitor, setup, shown};
+use httpd_harness::client::{connect, http1, http2, unbound};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Mpm, Setup, VirtualHost, Visitor, setup, shown};
 
 const PROVIDED: &str = "Sec_Provided_Token_Binding_ID";
 const CONTEXT: &str = "Sec_Token_Binding_Context";
@@ -69,7 +69,8 @@ fn two_variables_under_one_name_fail_the_syntax_check() {
 #[test]
 fn the_reference_configuration_names_every_directive_and_loads() {
     let text = std::fs::read_to_string(setup::root().join("apache/token_binding.conf")).unwrap();
-    let table = std::fs::read_to_string(setup::root().join("src/directives.rs")).unwrap();
+    let table =
+        std::fs::read_to_string(setup::root().join("crates/token-binding-server/src/directives.rs")).unwrap();
     let names: Vec<&str> =
         table.lines().filter_map(|line| line.trim().strip_prefix("name: c\"")?.split('"').next()).collect();
     let rows = table.lines().filter(|line| line.trim().starts_with("place: Place::")).count();

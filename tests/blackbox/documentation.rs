@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::setup;
+use httpd_harness::setup;
 
 fn files(folder: &str, extension: Option<&str>) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(setup::root().join(folder))
@@ -48,7 +48,7 @@ fn pages_show_configurations_and_examples_as_they_are() {
 
 #[test]
 fn every_configuration_shown_is_run() {
-    let sources: String = ["tests/blackbox", "tests/blackbox/cookies", "tests/blackbox/support"]
+    let sources: String = ["tests/blackbox", "tests/blackbox/cookies", "crates/httpd-harness/src"]
         .iter()
         .flat_map(|folder| files(folder, Some("rs")))
         .map(|path| fs::read_to_string(path).unwrap())

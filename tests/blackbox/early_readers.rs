@@ -4,11 +4,11 @@ use openssl::ssl::SslVersion;
 use tokbind::http1::Http1;
 use tokbind::{Request, Response, binding};
 
-use crate::support::client::{connect, http2, options, unbound};
-use crate::support::cookies::{SET_COOKIE, jar, setup};
-use crate::support::httpd::HOST;
-use crate::support::session::{Protocol, fetch};
-use crate::support::{Httpd, Setup, Visitor, pki, shown};
+use httpd_harness::client::{connect, http2, options, unbound};
+use httpd_harness::cookies::{SET_COOKIE, jar, setup};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{Protocol, fetch};
+use httpd_harness::{Httpd, Setup, Visitor, pki, shown};
 
 const TRAILERS: [(&str, &str); 7] = [
     ("Sec-Provided-Token-Binding-ID", "forged"),

@@ -3,11 +3,11 @@
 use tokbind::{Request, binding};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::client::{connect, options};
-use crate::support::cookies;
-use crate::support::httpd::HOST;
-use crate::support::session::{Protocol, Session};
-use crate::support::{Setup, Visitor, shown};
+use httpd_harness::client::{connect, options};
+use httpd_harness::cookies;
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{Protocol, Session};
+use httpd_harness::{Setup, Visitor, shown};
 
 const PROVIDED: &str = "Sec-Provided-Token-Binding-ID";
 

@@ -5,10 +5,10 @@ use tokbind::Request;
 use tokbind::http1::Http1;
 use tokbind::tls::Connector;
 
-use crate::support::client::{connect, http1, http2, options, unbound};
-use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Protocol, Session};
-use crate::support::{Httpd, Setup, Visitor, setup};
+use httpd_harness::client::{connect, http1, http2, options, unbound};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{PROTOCOLS, Protocol, Session};
+use httpd_harness::{Httpd, Setup, Visitor, setup};
 
 fn setup_panicking_at(site: &str, setup: Setup) -> Setup {
     Setup {
@@ -222,12 +222,17 @@ fn a_panic_at_start_up_stops_the_start() {
 /// Whoever lets C in at another place says here what a panic there comes to.
 #[test]
 fn every_site_is_tried() {
-    let guard = std::fs::read_to_string(setup::root().join("src/httpd/guard/mod.rs")).unwrap();
-    let sites = guard.split_once("enum Site {").unwrap().1.split_once('}').unwrap().0;
+    let sources = ["src/httpd", "src/module", "src/module/cookies"].map(|folder| {
+        let files = std::fs::read_dir(setup::root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        let files = files.filter(|path| path.is_file());
+        files.map(|path| std::fs::read_to_string(path).unwrap()).collect::<String>()
+    });
+    let sources = sources.concat();
+    let sites: Vec<&str> =
+        sources.split("Site(\"").skip(1).map(|rest| rest.split_once('"').unwrap().0).collect();
     let tests = ["faults.rs", "cookies/responses.rs"]
         .map(|file| std::fs::read_to_string(setup::root().join("tests/blackbox").join(file)).unwrap())
         .concat();
-    let sites: Vec<&str> = sites.split(',').map(str::trim).filter(|site| !site.is_empty()).collect();
     assert!(sites.len() > 20, "{sites:?}");
     for site in sites {
         assert!(tests.contains(&format!("\"{site}\"")), "{site}");

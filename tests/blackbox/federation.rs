@@ -4,10 +4,10 @@
 use tokbind::http1::Http1;
 use tokbind::{Request, Response, binding, federation};
 
-use crate::support::client::{connect, options, unbound};
-use crate::support::httpd::HOST;
-use crate::support::provider::{PROVIDER, SingleSignOn};
-use crate::support::{Httpd, Visitor, shown};
+use httpd_harness::client::{connect, options, unbound};
+use httpd_harness::httpd::HOST;
+use httpd_harness::provider::{PROVIDER, SingleSignOn};
+use httpd_harness::{Httpd, Visitor, shown};
 
 const PROTECTED: &str = "/app/env.cgi";
 
@@ -92,7 +92,7 @@ fn filled_in(path: &str, form: &Response) -> Request {
         .body(format!("{query}&sub=alice"))
 }
 
-/// Does the relying party's answer begin a session? If not, it is a page that says so.
+/// Whether the relying party's answer begins a session. If not, it is a page that says so.
 fn has_session(answer: &Response) -> bool {
     answer.headers_named("Set-Cookie").any(|value| value.starts_with(b"mod_auth_openidc_session="))
 }

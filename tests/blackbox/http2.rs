@@ -6,9 +6,9 @@ use tokbind::http1::Http1;
 use tokbind::http2::Http2;
 use tokbind::{Request, binding};
 
-use crate::support::client::{connect, http2, options, unbound};
-use crate::support::httpd::HOST;
-use crate::support::{Httpd, Setup, VirtualHost, Visitor, shown};
+use httpd_harness::client::{connect, http2, options, unbound};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Setup, VirtualHost, Visitor, shown};
 
 const PROVIDED: &str = "Sec_Provided_Token_Binding_ID";
 

@@ -33,4 +33,3 @@ mod resource_server;
 mod restarts;
 mod scrubbing;
 mod sections;
-mod support;

@@ -5,9 +5,9 @@ use tokbind::http1::Http1;
 use tokbind::tls::{Connector, Location, Offer, ServerName};
 use tokbind::{KeyParameters, ProtocolVersion, Request};
 
-use crate::support::client::{BROWSER, connect, options};
-use crate::support::httpd::HOST;
-use crate::support::{Httpd, Mpm, Setup, VirtualHost, Visitor, shown};
+use httpd_harness::client::{BROWSER, connect, options};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Mpm, Setup, VirtualHost, Visitor, shown};
 
 const VERSIONS: [SslVersion; 2] = [SslVersion::TLS1_2, SslVersion::TLS1_3];
 

@@ -8,12 +8,12 @@ use tokbind::http1::Http1;
 use tokbind::{Request, Response, binding};
 use tokio::process::Command;
 
-use crate::support::agent::Agent;
-use crate::support::browser::{Browser, Page};
-use crate::support::client::{connect, http1, http2, unbound};
-use crate::support::httpd::{HOST, documented, free_port};
-use crate::support::provider::{Flow, PROVIDER, SingleSignOn, provider_host, relying_party, start_provider};
-use crate::support::{Httpd, Setup, VirtualHost, Visitor, shown};
+use httpd_harness::agent::Agent;
+use httpd_harness::browser::{Browser, Page};
+use httpd_harness::client::{connect, http1, http2, unbound};
+use httpd_harness::httpd::{HOST, documented, free_port};
+use httpd_harness::provider::{Flow, PROVIDER, SingleSignOn, provider_host, relying_party, start_provider};
+use httpd_harness::{Httpd, Setup, VirtualHost, Visitor, shown};
 
 const PROTECTED: &str = "/app/env.cgi";
 const ID: &str = "Sec_Provided_Token_Binding_ID";
@@ -187,7 +187,7 @@ fn with_cookie(request: Request, cookie: &str) -> Request {
     request.header("Cookie", cookie)
 }
 
-/// Is this answer the protected page, as alice?
+/// Whether this answer is the protected page, as alice.
 fn is_inside(page: &Response) -> bool {
     page.status == 200 && shown(&page.text(), "OIDC_CLAIM_sub") == Some("alice")
 }

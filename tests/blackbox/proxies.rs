@@ -6,9 +6,9 @@ use tokbind::{Ekm, Request, Response, TokenBindingType, binding};
 use token_binding::MessageBuilder;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::support::client::{connect, http1, http2, options, unbound};
-use crate::support::httpd::{HOST, documented};
-use crate::support::{Httpd, Setup, VirtualHost, Visitor, shown};
+use httpd_harness::client::{connect, http1, http2, options, unbound};
+use httpd_harness::httpd::{HOST, documented};
+use httpd_harness::{Httpd, Setup, VirtualHost, Visitor, shown};
 
 /// Where the proxy's connections to the backend come from. The tests' own come from 127.0.0.1.
 const PROXY: &str = "127.0.0.9";

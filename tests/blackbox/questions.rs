@@ -2,11 +2,11 @@
 
 use tokbind::{Ekm, Request, binding};
 
-use crate::support::client::{http1, http2};
-use crate::support::cookies::{SET_COOKIE, jar, setup as with_cookies};
-use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Protocol, Session, fetch};
-use crate::support::{Httpd, Mpm, Setup, Visitor};
+use httpd_harness::client::{http1, http2};
+use httpd_harness::cookies::{SET_COOKIE, jar, setup as with_cookies};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{PROTOCOLS, Protocol, Session, fetch};
+use httpd_harness::{Httpd, Mpm, Setup, Visitor};
 
 #[tokio::test]
 async fn require_token_binding() {

@@ -3,9 +3,9 @@
 use tokbind::http1::Http1;
 use tokbind::{Request, Response, binding};
 
-use crate::support::client::{connect, http1, http2, unbound};
-use crate::support::httpd::HOST;
-use crate::support::{Httpd, Setup, Visitor, shown};
+use httpd_harness::client::{connect, http1, http2, unbound};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Setup, Visitor, shown};
 
 const PROVIDED: &str = "Sec_Provided_Token_Binding_ID";
 

@@ -3,9 +3,9 @@
 use tokbind::http1::Http1;
 use tokbind::{Request, Response, binding, federation};
 
-use crate::support::client::{connect, http1, http2, unbound};
-use crate::support::httpd::{HOST, Httpd, documented};
-use crate::support::{Setup, Visitor, pki};
+use httpd_harness::client::{connect, http1, http2, unbound};
+use httpd_harness::httpd::{HOST, Httpd, documented};
+use httpd_harness::{Setup, Visitor, pki};
 
 const HEADER: &str = binding::INCLUDE_REFERRED_TOKEN_BINDING_ID;
 
@@ -19,7 +19,7 @@ async fn answers(server: &Httpd, path: &str) -> [Response; 2] {
     [first, two.request(&visitor.get(two.ekm(), path)).await.unwrap()]
 }
 
-/// Would a client show its key to the target of this redirect?
+/// Whether a client would show its key to the target of this redirect.
 fn asks(response: &Response) -> bool {
     federation::is_asked_for(true, response.status, response.headers_named(HEADER))
 }

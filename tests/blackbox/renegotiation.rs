@@ -6,9 +6,9 @@ use tokbind::http1::Http1;
 use tokbind::tls::{ConnectOptions, Offer, TlsConnection};
 use tokbind::{KeyParameters, Request};
 
-use crate::support::client::{connect, options};
-use crate::support::httpd::HOST;
-use crate::support::{Httpd, Mpm, Setup, VirtualHost, Visitor, pki, shown};
+use httpd_harness::client::{connect, options};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Mpm, Setup, VirtualHost, Visitor, pki, shown};
 
 const PROVIDED: &str = "Sec_Provided_Token_Binding_ID";
 

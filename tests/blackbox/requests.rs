@@ -4,9 +4,9 @@ use tokbind::tls::{Connector, Offer};
 use tokbind::{Ekm, KeyParameters, Request, TokenBindingType, binding};
 use token_binding::{MessageBuilder, Signer as _};
 
-use crate::support::client::{connect, http1, options, unbound};
-use crate::support::httpd::HOST;
-use crate::support::{Httpd, Mpm, Setup, VirtualHost, Visitor, shown};
+use httpd_harness::client::{connect, http1, options, unbound};
+use httpd_harness::httpd::HOST;
+use httpd_harness::{Httpd, Mpm, Setup, VirtualHost, Visitor, shown};
 
 const PROVIDED: &str = "Sec_Provided_Token_Binding_ID";
 const REFERRED: &str = "Sec_Referred_Token_Binding_ID";

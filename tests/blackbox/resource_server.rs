@@ -6,10 +6,10 @@ use tokbind::http1::Http1;
 use tokbind::http2::Http2;
 use tokbind::{Request, Response, binding};
 
-use crate::support::client::{connect, http1, http2, unbound};
-use crate::support::httpd::{HOST, documented, free_port};
-use crate::support::provider::{BACK_CHANNEL, PROVIDER, Provider, provider_host, start_provider};
-use crate::support::{Httpd, Setup, VirtualHost, Visitor, pki, shown};
+use httpd_harness::client::{connect, http1, http2, unbound};
+use httpd_harness::httpd::{HOST, documented, free_port};
+use httpd_harness::provider::{BACK_CHANNEL, PROVIDER, Provider, provider_host, start_provider};
+use httpd_harness::{Httpd, Setup, VirtualHost, Visitor, pki, shown};
 
 const RESOURCE: &str = "/api/env.cgi";
 

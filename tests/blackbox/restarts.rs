@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::support::client::{http1, http2};
-use crate::support::memory;
-use crate::support::{Setup, Visitor};
+use httpd_harness::client::{http1, http2};
+use httpd_harness::memory;
+use httpd_harness::{Setup, Visitor};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_graceful_restarts_under_load() {

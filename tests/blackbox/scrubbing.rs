@@ -4,10 +4,10 @@
 use tokbind::http1::Http1;
 use tokbind::{Request, binding};
 
-use crate::support::client::{connect, http1, http2, options, unbound};
-use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Session};
-use crate::support::{Httpd, Setup, VirtualHost, Visitor, shown};
+use httpd_harness::client::{connect, http1, http2, options, unbound};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{PROTOCOLS, Session};
+use httpd_harness::{Httpd, Setup, VirtualHost, Visitor, shown};
 
 const NAMES: [&str; 4] = [
     "Sec-Provided-Token-Binding-ID",

@@ -3,9 +3,9 @@
 
 use tokbind::Request;
 
-use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Session};
-use crate::support::{Httpd, Setup, Visitor, shown};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{PROTOCOLS, Session};
+use httpd_harness::{Httpd, Setup, Visitor, shown};
 
 const PROVIDED: &str = "HTTP_SEC_PROVIDED_TOKEN_BINDING_ID";
 const CONTEXT: &str = "HTTP_SEC_TOKEN_BINDING_CONTEXT";

@@ -25,6 +25,7 @@ const DIGITS: u8 = 3;
 
 /// What to do.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct BenchOptions {
     /// How many connections are used at the same time.
     pub connections: usize,
@@ -42,6 +43,7 @@ pub struct BenchOptions {
 
 /// How connections are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reuse {
     /// For as many requests as the server allows.
     KeepAlive,
@@ -66,6 +68,7 @@ impl Default for BenchOptions {
 
 /// What was measured.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// From the first connection to the last response.
     pub elapsed: Duration,
@@ -87,7 +90,8 @@ pub struct Report {
 impl Report {
     fn new() -> Result<Self> {
         // Its bounds are constants that fit each other.
-        let latency = Histogram::new_with_bounds(1, LONGEST, DIGITS).map_err(|_| Error::Tls("histogram"))?;
+        let latency = Histogram::new_with_bounds(1, LONGEST, DIGITS)
+            .map_err(|_| Error::Internal("no histogram has these bounds"))?;
         Ok(Report {
             elapsed: Duration::ZERO,
             statuses: BTreeMap::new(),

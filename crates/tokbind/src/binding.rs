@@ -1,5 +1,7 @@
 //! The `Sec-Token-Binding` header (RFC 8473 section 2).
 
+pub(crate) mod once;
+
 pub use token_binding::header::{INCLUDE_REFERRED_TOKEN_BINDING_ID, SEC_TOKEN_BINDING};
 pub use token_binding::{MessageBuilder, Signer};
 

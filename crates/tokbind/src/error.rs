@@ -106,7 +106,10 @@ pub enum Error {
     /// The peer's answer to a raw ClientHello is malformed.
     #[error("malformed TLS answer: {0}")]
     Tls(&'static str),
-    /// The peer sent more, in bytes or in number, than this client is ready to hold.
+    /// A fault of this crate's own, and of nobody else.
+    #[error("a fault of tokbind itself: {0}")]
+    Internal(&'static str),
+    /// Something has more, in bytes or in number, than the protocol allows or than this client is ready to hold.
     #[error("{what}: more than {limit}")]
     TooLarge {
         /// What is too large.

@@ -368,5 +368,4 @@ fn push_line(bytes: &mut Vec<u8>, name: &str, value: &[u8]) {
 }
 
 #[cfg(test)]
-#[path = "http1_test.rs"]
 mod tests;

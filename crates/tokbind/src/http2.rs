@@ -172,5 +172,4 @@ async fn receive_pushed(mut promises: PushPromises) -> Result<Vec<Pushed>> {
 }
 
 #[cfg(test)]
-#[path = "http2_test.rs"]
 mod tests;

@@ -15,7 +15,8 @@
 //!
 //! ```no_run
 //! use tokbind::tls::{ConnectOptions, Connector};
-//! use tokbind::{KeyStore, Request, binding, http1::Http1};
+//! use tokbind::keys::KeyStore;
+//! use tokbind::{Request, binding, http1::Http1};
 //!
 //! # async fn visit() -> Result<(), tokbind::Error> {
 //! let keys = KeyStore::open(None)?;
@@ -34,9 +35,12 @@
 //! # }
 //! ```
 
+#[cfg(feature = "agent")]
 pub mod agent;
+#[cfg(feature = "bench")]
 pub mod bench;
 pub mod binding;
+#[cfg(feature = "check")]
 pub mod check;
 pub mod client;
 mod error;
@@ -46,19 +50,18 @@ pub mod http2;
 pub mod keys;
 mod localhost;
 mod message;
+mod private_dir;
 pub mod probe;
+mod resolve;
+#[cfg(any(feature = "bench", feature = "check"))]
 mod target;
 mod timeout;
 pub mod tls;
 
-#[cfg(test)]
-mod testing;
-#[cfg(test)]
-mod testing_web;
-
 pub use error::{Error, Result};
-pub use keys::KeyStore;
 pub use message::{Pushed, Request, Response};
+pub use resolve::{ParseResolveError, Resolve};
+#[cfg(any(feature = "bench", feature = "check"))]
 pub use target::Target;
 pub use token_binding::sign::openssl::PrivateKey;
 pub use token_binding::{Ekm, KeyParameters, Negotiated, ProtocolVersion, TokenBindingType};

@@ -69,6 +69,7 @@ impl Request {
 
 /// A response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Response {
     /// The status code.
     pub status: u16,
@@ -109,6 +110,7 @@ impl Response {
 
 /// A response to a request that the server made up itself (HTTP/2 server push, RFC 9113 section 8.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pushed {
     /// The promised request's method.
     pub method: String,

@@ -166,6 +166,7 @@ impl ClientHello {
 
 /// What a server sends first.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reply {
     /// It goes on with the handshake.
     ServerHello(ServerHello),
@@ -187,6 +188,7 @@ impl Reply {
 
 /// An alert (RFC 5246 section 7.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Alert {
     /// 1 warning, 2 fatal.
     pub level: u8,
@@ -196,6 +198,7 @@ pub struct Alert {
 
 /// A ServerHello (RFC 5246 section 7.4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerHello {
     /// The version that the server chose.
     pub version: u16,
@@ -376,5 +379,4 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
-#[path = "probe_test.rs"]
 mod tests;

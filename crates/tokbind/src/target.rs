@@ -8,16 +8,17 @@ use tokio::net::lookup_host;
 use crate::error::{Error, Result};
 use crate::localhost::name_to_look_up;
 use crate::message::Request;
+use crate::resolve::Resolve;
 use crate::tls::ConnectOptions;
 
-/// A page of a server that [`check`](crate::check) or [`bench`](crate::bench) works on.
+/// A page of a server that `check` or `bench` works on.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) path: String,
     pub(crate) options: ConnectOptions,
-    address: Option<IpAddr>,
+    address: Option<SocketAddr>,
 }
 
 impl Target {
@@ -57,13 +58,20 @@ impl Target {
     /// Connects to this address, whatever the name server says.
     #[must_use]
     pub fn resolve(mut self, address: IpAddr) -> Self {
-        self.address = Some(address);
+        self.address = Some(SocketAddr::new(address, self.port));
+        self
+    }
+
+    /// Connects where the last of these says that is for the target's host and port.
+    #[must_use]
+    pub fn resolve_by(mut self, all: &[Resolve]) -> Self {
+        self.address = Resolve::find(all, &self.host, self.port).or(self.address);
         self
     }
 
     pub(crate) async fn address(&self) -> Result<SocketAddr> {
         if let Some(address) = self.address {
-            return Ok(SocketAddr::new(address, self.port));
+            return Ok(address);
         }
         let failed = |source| Error::Io { doing: "looking up the host", source };
         let mut found = lookup_host((name_to_look_up(&self.host), self.port)).await.map_err(failed)?;

@@ -1,5 +1,6 @@
 //! What can be wrong. A variant names a cause and carries small data, never bytes that a peer sent.
 
+use crate::limits::{MAX_BINDINGS, MAX_HEADER_LENGTH};
 use crate::{KeyParameters, ProtocolVersion, TokenBindingType};
 
 /// Why a message, a header or an extension was not accepted, or could not be made.
@@ -10,8 +11,8 @@ use crate::{KeyParameters, ProtocolVersion, TokenBindingType};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The header is longer than [`MAX_HEADER_LENGTH`](crate::verify::MAX_HEADER_LENGTH). It was not decoded.
-    #[error("the header has {length} bytes, more than the {max} allowed", max = crate::verify::MAX_HEADER_LENGTH)]
+    /// The header is longer than [`MAX_HEADER_LENGTH`](crate::header::MAX_HEADER_LENGTH). It was not decoded.
+    #[error("the header has {length} bytes, more than the {max} allowed", max = MAX_HEADER_LENGTH)]
     HeaderTooLong {
         /// The header value's length in bytes.
         length: usize,
@@ -48,8 +49,8 @@ pub enum Error {
     /// More than one referred binding in the message (RFC 8473 section 2).
     #[error("the message has more than one referred binding")]
     MultipleReferred,
-    /// More than [`MAX_BINDINGS`](crate::verify::MAX_BINDINGS) bindings in the message.
-    #[error("the message has more than {max} bindings", max = crate::verify::MAX_BINDINGS)]
+    /// More than [`MAX_BINDINGS`](crate::message::MAX_BINDINGS) bindings in the message.
+    #[error("the message has more than {max} bindings", max = MAX_BINDINGS)]
     TooManyBindings,
     /// The provided binding's key parameters are not the negotiated ones (RFC 8471 section 4.2).
     #[error("the provided binding uses {used}, but {negotiated} was negotiated")]
@@ -84,7 +85,7 @@ pub enum Error {
     Backend {
         /// What it was asked to do.
         operation: &'static str,
-        /// What it said, a text of its own.
+        /// The library's static message.
         reason: &'static str,
     },
 }

@@ -7,6 +7,8 @@ use zeroize::Zeroizing;
 use crate::negotiate::Negotiated;
 use crate::{EKM_LENGTH, Ekm, Error, TokenBindingType};
 
+pub use crate::limits::MAX_HEADER_LENGTH;
+
 /// The request header that carries the message (RFC 8473 section 2).
 pub const SEC_TOKEN_BINDING: &str = "Sec-Token-Binding";
 /// The response header that asks the client to prove its key to a redirect's target (RFC 8473 section 5.3).
@@ -19,12 +21,6 @@ pub const SEC_REFERRED_TOKEN_BINDING_ID: &str = "Sec-Referred-Token-Binding-ID";
 pub const SEC_OTHER_TOKEN_BINDING_ID: &str = "Sec-Other-Token-Binding-ID";
 /// Tells a backend what it needs to verify messages itself (draft-campbell-tokbind-tls-term): see [`context_value`].
 pub const SEC_TOKEN_BINDING_CONTEXT: &str = "Sec-Token-Binding-Context";
-
-/// How long a `Sec-Token-Binding` value may be, in bytes. A longer one is refused before it's decoded.
-///
-/// The value of a client with two RSA keys has 1,500 bytes, and httpd's own limit for a header line is 8,190 unless an
-/// administrator raises it.
-pub const MAX_HEADER_LENGTH: usize = 16 * 1024;
 
 /// Decodes a `Sec-Token-Binding` value to the bytes of a message.
 ///

@@ -12,6 +12,7 @@ pub const P256_LENGTH: usize = 64;
 ///
 /// Whether a point is on its curve is not known yet: that takes arithmetic, and the verifying backend does it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PublicKey {
     /// A key for `rsa2048_pkcs1.5`.
     Rsa2048Pkcs1_5(RsaPublicKey),
@@ -52,6 +53,15 @@ impl PublicKey {
             Self::Rsa2048Pkcs1_5(_) => KeyParameters::RSA2048_PKCS1_5,
             Self::Rsa2048Pss(_) => KeyParameters::RSA2048_PSS,
             Self::EcdsaP256(_) => KeyParameters::ECDSAP256,
+        }
+    }
+
+    /// How many bytes a signature of the key has.
+    #[must_use]
+    pub const fn signature_length(&self) -> usize {
+        match self {
+            Self::Rsa2048Pkcs1_5(_) | Self::Rsa2048Pss(_) => RSA2048_LENGTH,
+            Self::EcdsaP256(_) => P256_LENGTH,
         }
     }
 

@@ -43,13 +43,11 @@ mod ekm;
 mod enums;
 mod error;
 pub mod forwarded;
-#[cfg(any(test, fuzzing))]
-#[doc(hidden)]
-pub mod fuzzing;
 pub mod header;
 pub mod key;
 #[cfg(feature = "openssl")]
 mod libcrypto;
+mod limits;
 pub mod message;
 pub mod negotiate;
 pub mod sign;

@@ -1,5 +1,5 @@
 //! What verifying and signing with OpenSSL have in common: hashing, and the error queue. Each thread has such a queue,
-//! mod_ssl reads it too, and whoever leaves an error behind is heard by whoever asks next.
+//! mod_ssl reads it too, and an error that is left behind is misattributed to the next reader.
 
 use openssl::error::{Error, ErrorStack};
 use openssl::sha::Sha256;

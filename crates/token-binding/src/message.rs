@@ -5,11 +5,7 @@ use std::fmt;
 use crate::codec::Reader;
 use crate::{Error, KeyParameters, TokenBindingType};
 
-/// How many bindings a message may have.
-///
-/// A client sends one or two. Each costs the server a signature check of about 100 microseconds, and the longest header
-/// would have room for ninety: the cap keeps what one request can cost below two milliseconds.
-pub const MAX_BINDINGS: usize = 16;
+pub use crate::limits::MAX_BINDINGS;
 
 /// The shortest list of bindings that RFC 8471 section 3 allows, in bytes.
 const MIN_TOKENBINDINGS: usize = 132;

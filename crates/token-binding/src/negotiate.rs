@@ -126,5 +126,4 @@ pub fn accept_answer(
 }
 
 #[cfg(test)]
-#[path = "negotiate_test.rs"]
 mod tests;

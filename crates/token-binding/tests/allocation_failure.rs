@@ -3,17 +3,15 @@
 //!
 //! Alone in its binary: OpenSSL takes another allocator only before its first allocation. The allocator is why there is
 //! `unsafe` here; the crate itself has none.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
-mod support;
+#![allow(clippy::unwrap_used)]
 
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use support::{PROVIDED, ekm, message, other_ekm, part};
 use token_binding::message::TokenBindingMessage;
+use token_binding::sign::openssl::PrivateKey;
 use token_binding::verify::{OpenSsl, VerifiedBindings, verify_message};
-use token_binding::{Ekm, Error, KeyParameters};
+use token_binding::{Ekm, Error, KeyParameters, MessageBuilder, TokenBindingType};
 
 /// How many more allocations succeed.
 static LEFT: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -94,14 +92,18 @@ fn running_out_of_memory_is_our_fault() {
     let taken = unsafe { CRYPTO_set_mem_functions(allocate, reallocate, deallocate) };
     assert_eq!(taken, 1, "OpenSSL has allocated before");
 
+    let (ekm, other_ekm) = (Ekm::new([7; 32]), Ekm::new([8; 32]));
     for negotiated in KeyParameters::ALL_KNOWN {
-        let bytes = message(&[part(PROVIDED, negotiated, &ekm())]);
+        let mut message = MessageBuilder::new();
+        let key = PrivateKey::generate(negotiated).unwrap();
+        message.add(TokenBindingType::PROVIDED, &key, &ekm).unwrap();
+        let bytes = message.finish();
         // What OpenSSL sets up once per process is there from here on: were it to fail, it would for good.
-        assert!(verify(&bytes, negotiated, &ekm()).is_ok());
-        assert!(verify(&bytes, negotiated, &other_ekm()).is_err());
+        assert!(verify(&bytes, negotiated, &ekm).is_ok());
+        assert!(verify(&bytes, negotiated, &other_ekm).is_err());
 
         let failures = starve(
-            || verify(&bytes, negotiated, &ekm()),
+            || verify(&bytes, negotiated, &ekm),
             |result| match result {
                 // Some of what OpenSSL allocates it can do without.
                 Ok(_) => {}
@@ -111,7 +113,7 @@ fn running_out_of_memory_is_our_fault() {
         assert!(failures > 5, "{negotiated}: only {failures} allocations");
 
         starve(
-            || verify(&bytes, negotiated, &other_ekm()),
+            || verify(&bytes, negotiated, &other_ekm),
             |result| match result {
                 Ok(_) => panic!("{negotiated}: a bad signature was accepted"),
                 Err(Error::BadSignature { .. } | Error::Backend { .. }) => {}

@@ -11,7 +11,8 @@
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 
-use super::{Sink, Site};
+use super::site::Site;
+use crate::httpd::log::Sink;
 
 /// Which allocations of this thread fail.
 #[derive(Clone, Copy, Default)]
@@ -35,21 +36,18 @@ impl Drop for Failing {
         if let Some(site) = self.0 {
             let Plan { failed, .. } = PLAN.take();
             if failed > 0 {
-                eprintln!("fault injection: {failed} allocations failed in {site:?}");
+                eprintln!("fault injection: {failed} allocations failed in {site}");
             }
         }
     }
 }
 
 #[allow(clippy::panic, reason = "what this is for")]
-pub(super) fn inject(site: Site, sink: Sink) -> Failing {
-    let is_named = |variable| std::env::var(variable).is_ok_and(|name| name == format!("{site:?}"));
-    let of_request = |name| match sink {
-        Sink::Request(request) => Some(request.headers().get(name)),
-        _ => None,
-    };
+pub(super) fn inject(site: Site, sink: Sink<'_>) -> Failing {
+    let is_named = |variable| std::env::var(variable).is_ok_and(|name| name == site.0);
+    let of_request = |name| sink.request_header(name);
     if is_named("TOKEN_BINDING_PANIC_AT") && of_request(c"X-Panic").is_none_or(|asked| asked.is_some()) {
-        panic!("injected into {site:?}");
+        panic!("injected into {site}");
     }
     if !is_named("TOKEN_BINDING_FAIL_AT") {
         return Failing(None);

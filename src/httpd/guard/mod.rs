@@ -3,47 +3,20 @@
 
 #[cfg(feature = "fault-injection")]
 mod fault;
+mod site;
 
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::filter;
-use super::log::{Sink, log};
-use super::request::Request;
-use crate::outcome::{Level, tags};
+pub(crate) use site::Site;
 
-/// Where C enters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Site {
-    AddExtension,
-    Authorization,
-    CheckAccess,
-    CheckConfig,
-    CreateConfig,
-    Directive,
-    Expression,
-    ExpressionLookup,
-    InitServer,
-    InsertErrorFilter,
-    InsertFilter,
-    MergeConfig,
-    ParseExtension,
-    PoolCleanup,
-    PostConfig,
-    PostPerdirConfig,
-    PostReadRequest,
-    PreHandshake,
-    ProcessConnection,
-    RegisterHooks,
-    ResponseFilter,
-    SealCookies,
-    StatusPage,
-    TellCaches,
-    TrailerFilter,
-}
+use super::log::{Level, Sink, log};
+
+/// The log's tag for a panic.
+const TAG: &str = "TB901";
 
 /// Runs `body`; if it panics, logs that and answers `on_fault`, which must refuse.
-pub(super) fn guard<T>(site: Site, sink: Sink, on_fault: T, body: impl FnOnce() -> T) -> T {
+pub(super) fn guard<T>(site: Site, sink: Sink<'_>, on_fault: T, body: impl FnOnce() -> T) -> T {
     let guarded = || {
         #[cfg(feature = "fault-injection")]
         let _failing = fault::inject(site, sink);
@@ -52,21 +25,7 @@ pub(super) fn guard<T>(site: Site, sink: Sink, on_fault: T, body: impl FnOnce() 
     // The closure only holds httpd's pointers and references into its pools; what a panic leaves half-done in our own
     // state is behind a Mutex, which is then poisoned and refuses.
     catch_unwind(AssertUnwindSafe(guarded)).unwrap_or_else(|_| {
-        log(sink, Level::Error, format_args!("{}: internal error (panic) in {site:?}; refused", tags::PANIC));
-        on_fault
-    })
-}
-
-/// As [`guard`], where C has no answer that refuses: after a panic, nothing is sent in answer to the request.
-pub(super) fn guard_response<T>(
-    site: Site,
-    request: Request<'_>,
-    on_fault: T,
-    body: impl FnOnce() -> T,
-) -> T {
-    let done = guard(site, Sink::Request(request), None, || Some(body()));
-    done.unwrap_or_else(|| {
-        filter::refuse(request);
+        log(sink, Level::Error, format_args!("{TAG}: internal error (panic) in {site}; refused"));
         on_fault
     })
 }

@@ -3,13 +3,13 @@
 use serde_json::json;
 use tokbind::{Request, binding};
 
-use crate::support::browser::Browser;
-use crate::support::client::http1;
-use crate::support::cookies::{SECRET, is_sealed, set_cookies};
-use crate::support::httpd::{HOST, documented};
-use crate::support::provider::{NO_POLICY, Provider, SingleSignOn};
-use crate::support::session::{PROTOCOLS, Session, fetch};
-use crate::support::{Httpd, Setup, Visitor, shown};
+use httpd_harness::browser::Browser;
+use httpd_harness::client::http1;
+use httpd_harness::cookies::{SECRET, is_sealed, set_cookies};
+use httpd_harness::httpd::{HOST, documented};
+use httpd_harness::provider::{NO_POLICY, Provider, SingleSignOn};
+use httpd_harness::session::{PROTOCOLS, Session, fetch};
+use httpd_harness::{Httpd, Setup, Visitor, shown};
 
 /// A session as PHP's own manual shows it.
 const SESSION: &str = "<?php

@@ -2,9 +2,9 @@
 
 use tokbind::Response;
 
-use crate::support::cookies::{SET_COOKIE, is_sealed, jar, set_cookies, setup};
-use crate::support::session::{PROTOCOLS, Protocol, fetch};
-use crate::support::{Httpd, Visitor, shown};
+use httpd_harness::cookies::{SET_COOKIE, is_sealed, jar, set_cookies, setup};
+use httpd_harness::session::{PROTOCOLS, Protocol, fetch};
+use httpd_harness::{Httpd, Visitor, shown};
 
 fn server(directives: &str) -> Httpd {
     server_with("TokenBindingCookie sid", directives)

@@ -2,11 +2,11 @@
 
 use tokbind::Request;
 
-use crate::support::client::http1;
-use crate::support::cookies::{SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
-use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Protocol, Session, fetch, submit};
-use crate::support::{Httpd, Visitor};
+use httpd_harness::client::http1;
+use httpd_harness::cookies::{SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{PROTOCOLS, Protocol, Session, fetch, submit};
+use httpd_harness::{Httpd, Visitor};
 
 fn server(directives: &str) -> Httpd {
     let mut setup = setup(&format!("TokenBindingCookie sid\n{directives}"));

@@ -6,10 +6,10 @@ use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
-use crate::support::cookies::{SET_COOKIE, is_sealed, jar, seen, setup};
-use crate::support::httpd::{PATIENCE, free_port};
-use crate::support::session::{PROTOCOLS, Protocol, Session};
-use crate::support::{Httpd, Visitor, server, shown};
+use httpd_harness::cookies::{SET_COOKIE, is_sealed, jar, seen, setup};
+use httpd_harness::httpd::{PATIENCE, free_port};
+use httpd_harness::session::{PROTOCOLS, Protocol, Session};
+use httpd_harness::{Httpd, Visitor, server, shown};
 
 struct Balancer {
     port: u16,

@@ -2,10 +2,10 @@
 
 use tokbind::Request;
 
-use crate::support::cookies::{SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
-use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Protocol, Session, fetch};
-use crate::support::{Httpd, Visitor, shown};
+use httpd_harness::cookies::{SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{PROTOCOLS, Protocol, Session, fetch};
+use httpd_harness::{Httpd, Visitor, shown};
 
 async fn server(directives: &str) -> Httpd {
     let server = setup(directives).start();

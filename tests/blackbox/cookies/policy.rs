@@ -5,11 +5,11 @@ use tokbind::http2::Http2;
 use tokbind::{Request, binding};
 use tokio::net::TcpStream;
 
-use crate::support::client::{connect, options};
-use crate::support::cookies::{SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
-use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Protocol, Session, fetch, submit};
-use crate::support::{Httpd, Setup, VirtualHost, Visitor};
+use httpd_harness::client::{connect, options};
+use httpd_harness::cookies::{SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{PROTOCOLS, Protocol, Session, fetch, submit};
+use httpd_harness::{Httpd, Setup, VirtualHost, Visitor};
 
 fn server(directives: &str) -> Httpd {
     let server = setup(&format!("TokenBindingCookie sid\n{directives}")).start();

@@ -2,9 +2,9 @@
 
 use tokbind::Request;
 
-use crate::support::cookies::{SECRET, SET_COOKIE, is_sealed, jar, seen};
-use crate::support::session::{PROTOCOLS, Protocol, Session};
-use crate::support::{Httpd, Setup, VirtualHost, Visitor};
+use httpd_harness::cookies::{SECRET, SET_COOKIE, is_sealed, jar, seen};
+use httpd_harness::session::{PROTOCOLS, Protocol, Session};
+use httpd_harness::{Httpd, Setup, VirtualHost, Visitor};
 
 const A: &str = "www.bound.test";
 const B: &str = "other.bound.test";

@@ -2,10 +2,10 @@
 
 use tokbind::{Request, Response};
 
-use crate::support::cookies::{SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
-use crate::support::httpd::{HOST, Setup as HttpdSetup};
-use crate::support::session::{PROTOCOLS, Session};
-use crate::support::{Httpd, Setup, VirtualHost, Visitor, setup as prepared};
+use httpd_harness::cookies::{SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
+use httpd_harness::httpd::{HOST, Setup as HttpdSetup};
+use httpd_harness::session::{PROTOCOLS, Session};
+use httpd_harness::{Httpd, Setup, VirtualHost, Visitor, setup as prepared};
 
 /// Every bound cookie in it is sealed for this visitor, who gets `expected` back into the application.
 async fn assert_bound(session: &mut Session<'_>, response: &Response, expected: &str, what: &str) {

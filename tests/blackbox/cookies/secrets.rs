@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokbind::{Request, Response};
 
-use crate::support::cookies::{OTHER_SECRET, SECRET, SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
-use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Protocol, Session, fetch};
-use crate::support::{Httpd, Setup, VirtualHost, Visitor};
+use httpd_harness::cookies::{OTHER_SECRET, SECRET, SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{PROTOCOLS, Protocol, Session, fetch};
+use httpd_harness::{Httpd, Setup, VirtualHost, Visitor};
 
 /// Neither `httpd -t` nor a start takes this configuration; both say why, and none shows a secret.
 fn assert_refused(setup: &Setup, words: &str) {
@@ -42,7 +42,7 @@ fn what_is_no_secret_does_not_start() {
     for (directive, content, words) in [
         ("file:weak", "", "file:weak: it is empty"),
         ("file:weak", "abcabcdefghijklmnopqrstuvwxyz12", "file:weak: 31 bytes are too short"),
-        ("file:weak", &"abc".repeat(20), "not random"),
+        ("file:weak", &"abc".repeat(20), "to be random"),
         ("file:nowhere", "", "file:nowhere: No such file"),
         ("file:htdocs", "", "file:htdocs: it is not a regular file"),
         ("exec:/bin/false", "", "exec:/bin/false: the command failed"),
@@ -63,7 +63,7 @@ fn unique() -> String {
     format!("3600.{}{:03}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Does a process have this argument?
+/// Whether a process has this argument.
 fn runs(argument: &str) -> bool {
     fs::read_dir("/proc").unwrap().any(|entry| {
         let line = fs::read(entry.unwrap().path().join("cmdline")).unwrap_or_default();
@@ -127,7 +127,7 @@ async fn a_command_can_give_the_secret() {
     };
     let by_command = setup.start();
     by_command.script("set.cgi", SET_COOKIE);
-    let by_file = crate::support::cookies::setup("TokenBindingCookie sid").start();
+    let by_file = httpd_harness::cookies::setup("TokenBindingCookie sid").start();
     let visitor = Visitor::new();
     let cookie = jar(&fetch(&by_command, Protocol::Http1, Some(&visitor), "/set.cgi?sid=alice", "").await);
     let page = fetch(&by_file, Protocol::Http2, Some(&visitor), "/env.cgi", &cookie).await;

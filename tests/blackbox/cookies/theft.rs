@@ -1,9 +1,9 @@
 //! A stolen cookie is worth nothing, and the owner's works.
 
-use crate::support::cookies::{SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
-use crate::support::httpd::HOST;
-use crate::support::session::{PROTOCOLS, Protocol, Session, fetch};
-use crate::support::{Httpd, Setup, Visitor, shown};
+use httpd_harness::cookies::{SET_COOKIE, is_sealed, jar, seen, set_cookies, setup};
+use httpd_harness::httpd::HOST;
+use httpd_harness::session::{PROTOCOLS, Protocol, Session, fetch};
+use httpd_harness::{Httpd, Setup, Visitor, shown};
 
 fn server(directives: &str) -> Httpd {
     let server = setup(&format!("TokenBindingCookie sid\n{directives}")).start();
@@ -131,7 +131,7 @@ async fn no_changed_seal_holds(encrypt: &str) {
 #[tokio::test]
 async fn a_cookie_stolen_from_chromium_is_worth_nothing() {
     let server = server("");
-    let browser = crate::support::browser::Browser::start().await;
+    let browser = httpd_harness::browser::Browser::start().await;
     let mut page = browser.page().await;
     let url = |path: &str| format!("https://{HOST}:{}{path}", server.port());
     assert_eq!(page.go(&url("/set.cgi?sid=alice")).await, 200);

@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::private_dir::Problem;
+
 /// The result of everything in [`agent`](super) that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -13,8 +15,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// There is no home directory to keep the certificate authority in.
     #[error(
-        "there is no place to keep the certificate authority: name a directory with --ca-dir or \
-         TOKBIND_AGENT_CA, or set HOME or XDG_DATA_HOME"
+        "there is no place to keep the certificate authority: set TOKBIND_AGENT_CA, HOME or XDG_DATA_HOME"
     )]
     NoPlace,
     /// Something that should be a directory or a file is something else.
@@ -71,7 +72,7 @@ pub enum Error {
     /// Anybody who reaches the address could use the user's keys.
     #[error(
         "{address} can be reached from other machines, and whoever reaches the agent uses your keys: choose a loopback \
-         address, or confirm with --allow-remote"
+         address, or allow it"
     )]
     NotLoopback {
         /// The address.
@@ -99,12 +100,18 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Error::File { doing, path, source }
-    }
-
     pub(super) fn openssl(doing: &'static str) -> impl FnOnce(openssl::error::ErrorStack) -> Self {
         move |source| Error::OpenSsl { doing, source }
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::WrongKind { path, expected } => Error::WrongKind { path, expected },
+            Problem::Exposed { path, mode } => Error::Exposed { path, mode },
+            Problem::Foreign { path, owner, us } => Error::Foreign { path, owner, us },
+            Problem::Io { doing, path, source } => Error::File { doing, path, source },
+        }
     }
 }

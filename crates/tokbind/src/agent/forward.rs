@@ -16,14 +16,13 @@ use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::upgrade::OnUpgrade;
 use token_binding::header::SEC_TOKEN_BINDING;
 
+use super::client::Client;
 use super::context::Context;
 use super::headers::{self, Wishes};
 use super::origin::Origin;
-use super::page;
-use super::proxy::Client;
 use super::referred::Browser;
-use super::tunnel;
 use super::upstream::{Body, Failure, Kind, Lease};
+use super::{page, relay};
 use crate::PrivateKey;
 
 /// How often a request moves to another connection when the one that was kept turns out to be closed. The last time it
@@ -176,7 +175,7 @@ fn join(context: &Arc<Context>, browser: OnUpgrade, server: OnUpgrade, origin: O
     let tasks = context.tasks.clone();
     tasks.spawn(async move {
         match tokio::try_join!(browser, server) {
-            Ok((browser, server)) => tunnel::join(&context, browser, server, &origin).await,
+            Ok((browser, server)) => relay::join(&context, browser, server, &origin).await,
             Err(error) => tracing::debug!(%origin, %error, "not upgraded"),
         }
         drop(client);

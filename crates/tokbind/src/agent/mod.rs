@@ -28,16 +28,18 @@
 //! It listens on a loopback address unless told otherwise, because whoever reaches it uses the user's keys. That
 //! includes other users of the same machine.
 
-pub mod ca;
+mod ca;
+mod client;
 mod context;
 mod error;
 mod forward;
 mod headers;
+mod intercept;
 mod origin;
 mod page;
 mod proxy;
 mod referred;
-mod tunnel;
+mod relay;
 mod upstream;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -49,16 +51,17 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::client::Client;
 use self::context::Context;
 use self::origin::Only;
 use self::referred::Referrals;
 use self::upstream::Upstream;
+use crate::keys::KeyStore;
 use crate::tls::{ConnectOptions, Offer};
-use crate::{KeyParameters, KeyStore};
+use crate::{KeyParameters, Resolve};
 
 pub use ca::Authority;
 pub use error::{Error, Result};
-pub use origin::{ParseResolveError, Resolve};
 
 /// The port that the agent listens on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 8473;
@@ -108,7 +111,7 @@ impl Default for AgentOptions {
 /// An agent that listens.
 ///
 /// ```no_run
-/// use tokbind::KeyStore;
+/// use tokbind::keys::KeyStore;
 /// use tokbind::agent::{Agent, AgentOptions, Authority};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -197,7 +200,7 @@ async fn accept(listener: &TcpListener, context: &Arc<Context>, permits: &Arc<Se
                 if let Err(error) = tcp.set_nodelay(true) {
                     tracing::debug!(%peer, %error, "no TCP_NODELAY");
                 }
-                let client = proxy::Client::new(peer, permit);
+                let client = Client::new(peer, permit);
                 context.tasks.spawn(proxy::serve(Arc::clone(context), tcp, client));
             }
             Err(error) => {

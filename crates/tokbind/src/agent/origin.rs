@@ -1,12 +1,8 @@
 //! Which server a request is for.
 
-use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr;
-
 use http::uri::Authority;
 
-/// A DNS name (RFC 1035 section 2.3.4).
-const MAX_HOST: usize = 253;
+use crate::resolve::{host_name, port_number};
 
 /// How to talk to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,9 +45,9 @@ impl Origin {
         // `Authority::port` has no word for a port that is out of range.
         let port = match authority.as_str().strip_prefix(authority.host())? {
             "" => scheme.default_port(),
-            port => number(port.strip_prefix(':')?)?,
+            port => port_number(port.strip_prefix(':')?)?,
         };
-        Some(Origin { scheme, host: host(authority.host())?, port })
+        Some(Origin { scheme, host: host_name(authority.host())?, port })
     }
 
     /// As a `Host` header has it.
@@ -75,24 +71,8 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// A port that can be connected to. (`parse` alone takes `+1`.)
-fn number(digits: &str) -> Option<u16> {
-    let port = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-    (port != 0).then_some(port)
-}
-
 fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
-}
-
-fn host(text: &str) -> Option<String> {
-    if let Some(address) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
-        return address.parse::<std::net::Ipv6Addr>().ok().map(|address| address.to_string());
-    }
-    let name = text.strip_suffix('.').unwrap_or(text);
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let fits = !name.is_empty() && name.len() <= MAX_HOST && name.bytes().all(plain);
-    fits.then(|| name.to_ascii_lowercase())
 }
 
 /// The domains that `--only` names; none means all.
@@ -112,39 +92,6 @@ impl Only {
                 let above = host.strip_suffix(domain.as_str());
                 above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
             })
-    }
-}
-
-/// `HOST:PORT:ADDRESS`: connect to this address instead of what the host's name resolves to. The address may have a
-/// port of its own, as in `example.com:443:127.0.0.1:8443`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolve {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) address: SocketAddr,
-}
-
-/// What is no [`Resolve`].
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not HOST:PORT:ADDRESS, as in example.com:443:127.0.0.1")]
-pub struct ParseResolveError(String);
-
-impl FromStr for Resolve {
-    type Err = ParseResolveError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parse = || {
-            let (name, rest) = text.split_once(':')?;
-            let (port, address) = rest.split_once(':')?;
-            let port = number(port)?;
-            let bare = address.trim_start_matches('[').trim_end_matches(']');
-            let address = match bare.parse::<IpAddr>() {
-                Ok(ip) => SocketAddr::new(ip, port),
-                Err(_) => address.parse().ok()?,
-            };
-            Some(Resolve { host: host(name)?, port, address })
-        };
-        parse().ok_or_else(|| ParseResolveError(text.to_owned()))
     }
 }
 
@@ -187,20 +134,5 @@ mod tests {
             assert!(!only.includes(host), "{host}");
         }
         assert!(Only::new(&[]).includes("anything"));
-    }
-
-    #[test]
-    fn resolve_is_host_port_and_address() {
-        let resolve: Resolve = "A.test:443:127.0.0.1".parse().unwrap();
-        assert_eq!((resolve.host.as_str(), resolve.port), ("a.test", 443));
-        assert_eq!(resolve.address, "127.0.0.1:443".parse().unwrap());
-        let address = |text: &str| text.parse::<Resolve>().unwrap().address;
-        assert_eq!(address("a:443:127.0.0.1:8443"), "127.0.0.1:8443".parse().unwrap());
-        assert_eq!(address("a:443:::1"), "[::1]:443".parse().unwrap());
-        assert_eq!(address("a:443:[::1]"), "[::1]:443".parse().unwrap());
-        assert_eq!(address("a:443:[::1]:8443"), "[::1]:8443".parse().unwrap());
-        for bad in ["", "a", "a:443", "a:443:b", "a:0:127.0.0.1", "a:x:127.0.0.1", ":443:127.0.0.1"] {
-            assert!(bad.parse::<Resolve>().is_err(), "{bad}");
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! The agent's own port: what an HTTP proxy is asked for (RFC 9110 sections 7.2 and 9.3.6).
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -10,26 +9,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::client::{Client, MAX_HEAD, READ_HEAD};
 use super::context::Context;
 use super::origin::{Origin, Scheme};
 use super::upstream::{Body, causes};
-use super::{forward, page, tunnel};
-
-/// Who is served, and one of the connections that clients may have at a time: what comes of the connection, a tunnel or
-/// a WebSocket, keeps it.
-#[derive(Clone)]
-pub(super) struct Client {
-    pub(super) address: SocketAddr,
-    _permit: Arc<OwnedSemaphorePermit>,
-}
-
-impl Client {
-    pub(super) fn new(address: SocketAddr, permit: OwnedSemaphorePermit) -> Self {
-        Client { address, _permit: Arc::new(permit) }
-    }
-}
+use super::{forward, intercept, page, relay};
 
 /// Serves a client's connection.
 pub(super) async fn serve(context: Arc<Context>, tcp: TcpStream, client: Client) {
@@ -41,8 +26,8 @@ pub(super) async fn serve(context: Arc<Context>, tcp: TcpStream, client: Client)
     let connection = http1::Builder::new()
         .auto_date_header(false)
         .timer(TokioTimer::new())
-        .header_read_timeout(tunnel::READ_HEAD)
-        .max_buf_size(tunnel::MAX_HEAD)
+        .header_read_timeout(READ_HEAD)
+        .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(tcp), service)
         .with_upgrades();
     if let Err(error) = context.serve(connection, |connection| connection.graceful_shutdown()).await {
@@ -86,13 +71,13 @@ async fn connect(context: Arc<Context>, mut request: Request<Incoming>, client: 
     let on_upgrade = hyper::upgrade::on(&mut request);
     let tasks = context.tasks.clone();
     if context.only.includes(&origin.host) {
-        tasks.spawn(tunnel::intercept(context, on_upgrade, origin, client));
+        tasks.spawn(intercept::intercept(context, on_upgrade, origin, client));
         return Response::new(page::empty());
     }
     match context.upstream.dial(&origin).await {
         Ok(server) => {
             tasks.spawn(async move {
-                tunnel::blind(context, on_upgrade, server, origin).await;
+                relay::blind(context, on_upgrade, server, origin).await;
                 drop(client);
             });
             Response::new(page::empty())

@@ -113,5 +113,4 @@ fn target(request: &str, status: StatusCode, response: &HeaderMap) -> Option<Url
 }
 
 #[cfg(test)]
-#[path = "referred_test.rs"]
 mod tests;

@@ -2,8 +2,9 @@
 
 use openssl::ssl::SslVersion;
 
+use super::finding::Seen;
+use super::probe::Probe;
 use super::subject::{Subject, id, not_negotiated};
-use super::{Probe, Seen};
 use crate::error::{Error, Result};
 use crate::probe::{ClientHello, EXTENDED_MASTER_SECRET, RENEGOTIATION_INFO, Reply, probe};
 use crate::tls::{ConnectOptions, Connector, Location, Offer, TlsConnection};

@@ -2,8 +2,9 @@
 
 use std::future::Future;
 
+use super::finding::Seen;
+use super::probe::Probe;
 use super::subject::{Subject, id, not_negotiated};
-use super::{Probe, Seen};
 use crate::binding::{MessageBuilder, Signer as _};
 use crate::error::Result;
 use crate::http1::Http1;

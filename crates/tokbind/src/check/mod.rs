@@ -17,79 +17,19 @@
 //! # }
 //! ```
 
+mod finding;
 mod handshake;
 mod messages;
+mod probe;
 mod requests;
 mod subject;
 
-use std::future::Future;
-use std::pin::Pin;
-
+use self::finding::Seen;
+use self::probe::Probe;
+use self::subject::Subject;
 use crate::{Result, Target};
 
-use subject::Subject;
-
-/// What one probe has found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The probe's name, never reused for another.
-    pub probe: &'static str,
-    /// The section that the rule is from.
-    pub section: &'static str,
-    /// The rule.
-    pub rule: &'static str,
-    /// What came of it.
-    pub verdict: Verdict,
-}
-
-/// What came of a probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The server keeps the rule.
-    Pass,
-    /// It does not.
-    Fail {
-        /// What was seen.
-        seen: String,
-        /// What that allows an attacker.
-        allows: &'static str,
-    },
-    /// The server has nothing that the rule could be about.
-    NotApplicable(String),
-}
-
-impl Verdict {
-    /// Does the server break the rule?
-    #[must_use]
-    pub fn is_failure(&self) -> bool {
-        matches!(self, Verdict::Fail { .. })
-    }
-}
-
-/// What a probe has seen.
-enum Seen {
-    AsItShould,
-    Wrong(String),
-    NotApplicable(String),
-}
-
-impl Seen {
-    fn unless(wrong: bool, what: impl Into<String>) -> Self {
-        if wrong { Seen::Wrong(what.into()) } else { Seen::AsItShould }
-    }
-}
-
-type Run = for<'s> fn(&'s Subject) -> Pin<Box<dyn Future<Output = Result<Seen>> + Send + 's>>;
-
-/// One rule, and how to look whether it is kept.
-struct Probe {
-    name: &'static str,
-    section: &'static str,
-    rule: &'static str,
-    /// What a server that breaks it allows an attacker.
-    allows: &'static str,
-    run: Run,
-}
+pub use finding::{Finding, Verdict};
 
 /// How many probes there are.
 #[must_use]

@@ -1,7 +1,8 @@
 //! Requests around the message (RFC 8473, draft-ietf-tokbind-ttrp).
 
+use super::finding::Seen;
+use super::probe::Probe;
 use super::subject::{Subject, answer_of, id, not_negotiated, shows};
-use super::{Probe, Seen};
 use crate::error::Result;
 use crate::http1::Http1;
 use crate::http2::Http2;

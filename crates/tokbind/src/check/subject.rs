@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::Seen;
+use super::finding::Seen;
 use crate::binding::Signer as _;
 use crate::error::{Error, Result};
 use crate::http1::Http1;
@@ -20,7 +20,7 @@ pub(super) struct Subject {
     pub(super) preferred: Option<KeyParameters>,
     /// What a visit with a good message is answered.
     pub(super) served: u16,
-    /// Does the page show the Token Binding ID that was verified?
+    /// Whether the page shows the Token Binding ID that was verified.
     pub(super) shows_id: bool,
 }
 
@@ -92,7 +92,7 @@ impl Subject {
         answer_of(Http1::new(connection).request(&request).await)
     }
 
-    /// Has the server not taken this response's request as bound to the key with this ID?
+    /// Whether the server has not taken this response's request as bound to the key with this ID.
     pub(super) fn refused(&self, response: Option<&Response>, id: &str) -> Seen {
         let Some(response) = response else { return Seen::AsItShould };
         if (400..500).contains(&response.status) {
@@ -110,7 +110,7 @@ impl Subject {
         )
     }
 
-    /// Has the server taken this response's request as bound to the key with this ID?
+    /// Whether the server has taken this response's request as bound to the key with this ID.
     pub(super) fn accepted(&self, response: Option<&Response>, id: &str) -> Seen {
         match response {
             None => Seen::Wrong("the server closed the connection".into()),
@@ -139,7 +139,7 @@ pub(super) fn id(key: &PrivateKey) -> String {
     token_binding::header::encode(&key.token_binding_id())
 }
 
-/// Does a response hold this text, in its page or its headers?
+/// Whether a response holds this text, in its page or its headers.
 pub(super) fn shows(response: &Response, text: &str) -> bool {
     let is_in = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(text);
     is_in(&response.body) || response.headers.iter().any(|(_, value)| is_in(value))

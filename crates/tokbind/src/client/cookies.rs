@@ -5,8 +5,9 @@ use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use cookie_store::{CookieStore, RawCookie};
+use url::Url;
 
-use super::{Url, host};
+use super::urls::host;
 use crate::error::{Error, Result};
 use crate::message::Response;
 

@@ -4,7 +4,7 @@
 //! redirect that asks for it reveals that key to its target (RFC 8473). Plain `http` has no Token Binding.
 //!
 //! ```no_run
-//! use tokbind::KeyStore;
+//! use tokbind::keys::KeyStore;
 //! use tokbind::client::{Client, ClientOptions, Fetch};
 //!
 //! # async fn visit() -> tokbind::Result<()> {
@@ -17,20 +17,22 @@
 
 mod connection;
 mod cookies;
+mod fetch;
 mod options;
 mod redirect;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod urls;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use token_binding::header::SEC_TOKEN_BINDING;
-pub use url::Url;
-use url::{Host, Origin};
+use url::Origin;
 
 use self::connection::Connection;
+use self::urls::{authority, checked, host};
 use crate::error::{Error, Result};
 use crate::federation::Referral;
 use crate::localhost::name_to_look_up;
@@ -39,40 +41,13 @@ use crate::tls::{Connector, Session};
 use crate::{PrivateKey, http1::Http1};
 
 pub use cookies::CookieJar;
+pub use fetch::Fetch;
 pub use options::{ClientOptions, HttpVersion};
 pub use trace::{Sent, Trace};
+pub use url::Url;
 
 /// What a request says of its sender unless told otherwise.
 const USER_AGENT: &str = concat!("tokbind/", env!("CARGO_PKG_VERSION"));
-
-/// What to ask for. It is sent as given, with `Host`, `Accept`, `User-Agent`, `Cookie` and `Sec-Token-Binding` where
-/// these are not among the headers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetch {
-    /// The method.
-    pub method: String,
-    /// Where: `https` or `http`.
-    pub url: Url,
-    /// Header lines. A `Sec-Token-Binding` line is sent in place of the client's own.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-impl Fetch {
-    /// A request without body.
-    ///
-    /// # Errors
-    /// [`Error::Url`] when that is no `http` or `https` URL.
-    pub fn get(url: &str) -> Result<Self> {
-        let url = Url::parse(url).map_err(|error| Error::url(url, error.to_string()))?;
-        Ok(Fetch { method: "GET".to_owned(), url: checked(url)?, headers: Vec::new(), body: Vec::new() })
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
-    }
-}
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,9 +160,9 @@ impl Client {
         let mut shown = None;
         if !fetch.has(SEC_TOKEN_BINDING)
             && let Some(binding) =
-                connection.bind(&self.options.keys, &host(&fetch.url)?, referred.as_deref()).await?
+                connection.bind(&self.options.keys, &host(&fetch.url)?, referred.as_ref()).await?
         {
-            request = request.header(SEC_TOKEN_BINDING, binding.header);
+            request = request.header(SEC_TOKEN_BINDING, binding.value);
             provided = Some(binding.key);
             shown = referred;
         }
@@ -235,9 +210,10 @@ impl Client {
     async fn connect(&mut self, url: &Url, origin: &Origin) -> Result<Connection> {
         let host = host(url)?;
         let port = url.port_or_known_default().unwrap_or(443);
-        let address = self.options.address(&host, port);
-        let address =
-            address.map_or_else(|| name_to_look_up(&host).to_owned(), |address| address.to_string());
+        let (address, port) = match self.options.address(&host, port) {
+            Some(address) => (address.ip().to_string(), address.port()),
+            None => (name_to_look_up(&host).to_owned(), port),
+        };
         if url.scheme() == "http" {
             let stream = self.connector.dial((address.as_str(), port)).await?;
             let http1 = Http1::over(stream).timeout(self.options.connect.timeout);
@@ -250,38 +226,6 @@ impl Client {
         self.sessions.insert(origin.clone(), connection.session());
         Connection::start(connection, self.options.http).await
     }
-}
-
-/// Refuses what this client can't fetch, and what it would fetch otherwise than expected.
-fn checked(url: Url) -> Result<Url> {
-    let problem = match url.scheme() {
-        "http" | "https" if !url.has_host() => "it names no host",
-        "http" | "https" if !url.username().is_empty() || url.password().is_some() => {
-            "it has a user name or password; send those in an Authorization header"
-        }
-        "http" | "https" => return Ok(url),
-        _ => "only https and http can be fetched",
-    };
-    // The password is left out of the message.
-    let mut shown = url;
-    let _ = shown.set_password(None);
-    Err(Error::url(shown.as_str(), problem))
-}
-
-/// The host, an IPv6 address without its brackets.
-fn host(url: &Url) -> Result<String> {
-    match url.host() {
-        Some(Host::Domain(name)) => Ok(name.to_owned()),
-        Some(Host::Ipv4(address)) => Ok(address.to_string()),
-        Some(Host::Ipv6(address)) => Ok(address.to_string()),
-        None => Err(Error::url(url.as_str(), "it names no host")),
-    }
-}
-
-/// The host, and the port if it is not the scheme's own.
-fn authority(url: &Url) -> Result<String> {
-    let host = url.host_str().ok_or_else(|| Error::url(url.as_str(), "it names no host"))?;
-    Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
 /// RFC 9110 section 9.2.2.

@@ -1,9 +1,9 @@
 //! How a client works.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
-use crate::KeyStore;
+use crate::Resolve;
+use crate::keys::KeyStore;
 use crate::tls::ConnectOptions;
 
 /// Redirects that are followed before a client gives up. Browsers stop at 20.
@@ -11,6 +11,7 @@ const MAX_REDIRECTS: usize = 20;
 
 /// Which HTTP to speak over TLS. Without TLS it is always HTTP/1.1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HttpVersion {
     /// HTTP/2 if the server wants it, else HTTP/1.1.
     #[default]
@@ -39,7 +40,7 @@ pub struct ClientOptions {
     pub(super) connect: ConnectOptions,
     pub(super) http: HttpVersion,
     pub(super) max_redirects: usize,
-    resolve: HashMap<(String, u16), IpAddr>,
+    resolve: Vec<Resolve>,
 }
 
 impl ClientOptions {
@@ -51,7 +52,7 @@ impl ClientOptions {
             connect: ConnectOptions::default(),
             http: HttpVersion::default(),
             max_redirects: MAX_REDIRECTS,
-            resolve: HashMap::new(),
+            resolve: Vec::new(),
         }
     }
 
@@ -76,14 +77,14 @@ impl ClientOptions {
         self
     }
 
-    /// Connects to this address when a URL has that host and port, whatever the name server says.
+    /// Connects where this says for URLs of its host and port.
     #[must_use]
-    pub fn resolve(mut self, host: &str, port: u16, address: IpAddr) -> Self {
-        self.resolve.insert((host.to_ascii_lowercase(), port), address);
+    pub fn resolve(mut self, resolve: Resolve) -> Self {
+        self.resolve.push(resolve);
         self
     }
 
-    pub(super) fn address(&self, host: &str, port: u16) -> Option<IpAddr> {
-        self.resolve.get(&(host.to_ascii_lowercase(), port)).copied()
+    pub(super) fn address(&self, host: &str, port: u16) -> Option<SocketAddr> {
+        Resolve::find(&self.resolve, host, port)
     }
 }

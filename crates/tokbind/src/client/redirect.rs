@@ -1,6 +1,8 @@
 //! Which redirects are followed, and with what (RFC 9110 section 15.4).
 
-use super::{Fetch, Url};
+use url::Url;
+
+use super::fetch::Fetch;
 use crate::binding::SEC_TOKEN_BINDING;
 use crate::error::{Error, Result};
 use crate::message::Response;

@@ -1,14 +1,13 @@
-use std::net::{IpAddr, Ipv4Addr};
-
 use openssl::ssl::SslVersion;
+use tokbind_testing::tls::ServerOptions;
+use tokbind_testing::web::{Reply, Seen, Web, reply};
 use token_binding::{KeyParameters, Signer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::KeyStore;
-use crate::testing::ServerOptions;
-use crate::testing_web::{Reply, Seen, Web, reply};
+use crate::Resolve;
+use crate::keys::KeyStore;
 use crate::tls::{ConnectOptions, Offer};
 
 const ASK: (&str, &str) = ("Include-Referred-Token-Binding-ID", "true");
@@ -37,7 +36,7 @@ fn options(keys: &KeyStore, servers: &[&Web]) -> ClientOptions {
             connect = connect.ca_certificate(certificate.clone());
         }
         for host in ["a.example", "www.a.example", "b.example"] {
-            options = options.resolve(host, server.address.port(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+            options = options.resolve(Resolve::new(host, server.address.port(), server.address));
         }
     }
     options.connect(connect)

@@ -1,6 +1,7 @@
 //! Looking on while a client works.
 
-use super::Url;
+use url::Url;
+
 use crate::PrivateKey;
 use crate::message::{Request, Response};
 use crate::tls::Info;

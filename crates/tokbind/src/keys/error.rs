@@ -4,15 +4,14 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::KeyParameters;
+use crate::private_dir::Problem;
 
 /// Why the key store has no key to give.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyStoreError {
     /// There is no home directory to keep keys in.
-    #[error(
-        "there is no place to keep keys: name a directory with --keys or TOKBIND_KEYS, or set HOME or XDG_DATA_HOME"
-    )]
+    #[error("there is no place to keep keys: set TOKBIND_KEYS, HOME or XDG_DATA_HOME")]
     NoPlace,
     /// No key can be kept for this host or with these key parameters.
     #[error("no key can be kept for the host {host:?} with the key parameters {key_parameters}")]
@@ -22,6 +21,9 @@ pub enum KeyStoreError {
         /// The key parameters.
         key_parameters: KeyParameters,
     },
+    /// The cryptographic library can't make the key, or can't write it down.
+    #[error("the key can't be made: {0}")]
+    Key(#[from] token_binding::Error),
     /// Something that should be a directory or a file is something else.
     #[error("{path} is refused: it is not a {expected}", path = path.display())]
     WrongKind {
@@ -76,5 +78,16 @@ impl KeyStoreError {
     pub(super) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| KeyStoreError::Io { doing, path, source }
+    }
+}
+
+impl From<Problem> for KeyStoreError {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::WrongKind { path, expected } => KeyStoreError::WrongKind { path, expected },
+            Problem::Exposed { path, mode } => KeyStoreError::Exposed { path, mode },
+            Problem::Foreign { path, owner, us } => KeyStoreError::Foreign { path, owner, us },
+            Problem::Io { doing, path, source } => KeyStoreError::Io { doing, path, source },
+        }
     }
 }

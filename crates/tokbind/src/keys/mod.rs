@@ -27,14 +27,13 @@ mod error;
 mod tests;
 
 use std::collections::HashMap;
-use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use token_binding::Signer;
 
 use self::disk::{Directory, Stamp};
-use crate::error::Result;
+use crate::private_dir::default_path;
 use crate::{KeyParameters, PrivateKey};
 
 pub use domain::registered_domain;
@@ -70,7 +69,7 @@ pub struct KeyInfo {
     /// Its file; `None` in memory.
     pub path: Option<PathBuf>,
     /// The `TokenBindingID` that servers know it by, or why the file is refused.
-    pub token_binding_id: Result<Vec<u8>>,
+    pub token_binding_id: Result<Vec<u8>, KeyStoreError>,
 }
 
 impl KeyStore {
@@ -79,7 +78,7 @@ impl KeyStore {
     ///
     /// # Errors
     /// [`KeyStoreError`]: the directory is not only its owner's, or there is no default.
-    pub fn open(path: Option<PathBuf>) -> Result<Self> {
+    pub fn open(path: Option<PathBuf>) -> Result<Self, KeyStoreError> {
         let path = path.map_or_else(KeyStore::default_path, Ok)?;
         Ok(KeyStore::new(Some(Directory::open(path)?)))
     }
@@ -98,15 +97,8 @@ impl KeyStore {
     ///
     /// # Errors
     /// [`KeyStoreError::NoPlace`] when none of the variables is set.
-    pub fn default_path() -> Result<PathBuf> {
-        // An empty variable is as good as none, and a relative XDG_DATA_HOME too (XDG Base Directory Specification).
-        let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        if let Some(path) = set("TOKBIND_KEYS") {
-            return Ok(path);
-        }
-        let data = set("XDG_DATA_HOME").filter(|path| path.is_absolute());
-        let data = data.or_else(|| set("HOME").map(|home| home.join(".local/share")));
-        Ok(data.ok_or(KeyStoreError::NoPlace)?.join("tokbind/keys"))
+    pub fn default_path() -> Result<PathBuf, KeyStoreError> {
+        default_path("TOKBIND_KEYS", "keys").ok_or(KeyStoreError::NoPlace)
     }
 
     /// The directory; `None` in memory.
@@ -119,8 +111,8 @@ impl KeyStore {
     /// same time, one makes it and the other gets the same.
     ///
     /// # Errors
-    /// [`KeyStoreError`], or [`Error::TokenBinding`](crate::Error::TokenBinding) when the key can't be made.
-    pub fn key(&self, host: &str, key_parameters: KeyParameters) -> Result<Arc<PrivateKey>> {
+    /// [`KeyStoreError`]; [`KeyStoreError::Key`] when the key can't be made.
+    pub fn key(&self, host: &str, key_parameters: KeyParameters) -> Result<Arc<PrivateKey>, KeyStoreError> {
         self.obtain(host, key_parameters, true)?.ok_or_else(|| unnameable(host, key_parameters))
     }
 
@@ -128,7 +120,11 @@ impl KeyStore {
     ///
     /// # Errors
     /// [`KeyStoreError`]
-    pub fn existing_key(&self, host: &str, key_parameters: KeyParameters) -> Result<Option<Arc<PrivateKey>>> {
+    pub fn existing_key(
+        &self,
+        host: &str,
+        key_parameters: KeyParameters,
+    ) -> Result<Option<Arc<PrivateKey>>, KeyStoreError> {
         self.obtain(host, key_parameters, false)
     }
 
@@ -136,7 +132,7 @@ impl KeyStore {
     ///
     /// # Errors
     /// [`KeyStoreError`] when the directory is refused or can't be read.
-    pub fn list(&self) -> Result<Vec<KeyInfo>> {
+    pub fn list(&self) -> Result<Vec<KeyInfo>, KeyStoreError> {
         let Some(directory) = &self.inner.directory else {
             return Ok(self.list_known());
         };
@@ -174,7 +170,7 @@ impl KeyStore {
     ///
     /// # Errors
     /// [`KeyStoreError`]
-    pub fn delete(&self, host: &str, key_parameters: KeyParameters) -> Result<bool> {
+    pub fn delete(&self, host: &str, key_parameters: KeyParameters) -> Result<bool, KeyStoreError> {
         let (domain, name) = names(host, key_parameters)?;
         let mut known = self.known();
         let was_known = known.remove(&(domain, key_parameters)).is_some();
@@ -190,7 +186,7 @@ impl KeyStore {
         host: &str,
         key_parameters: KeyParameters,
         make: bool,
-    ) -> Result<Option<Arc<PrivateKey>>> {
+    ) -> Result<Option<Arc<PrivateKey>>, KeyStoreError> {
         let (domain, name) = names(host, key_parameters)?;
         let place = (domain, key_parameters);
         let Some(directory) = &self.inner.directory else {
@@ -247,12 +243,12 @@ impl KeyStore {
 }
 
 /// The scope of the host's key and the name of its file.
-fn names(host: &str, key_parameters: KeyParameters) -> Result<(String, String)> {
+fn names(host: &str, key_parameters: KeyParameters) -> Result<(String, String), KeyStoreError> {
     let domain = registered_domain(host);
     let name = domain::file_name(&domain, key_parameters).ok_or_else(|| unnameable(host, key_parameters))?;
     Ok((domain, name))
 }
 
-fn unnameable(host: &str, key_parameters: KeyParameters) -> crate::Error {
-    KeyStoreError::Unnameable { host: host.to_owned(), key_parameters }.into()
+fn unnameable(host: &str, key_parameters: KeyParameters) -> KeyStoreError {
+    KeyStoreError::Unnameable { host: host.to_owned(), key_parameters }
 }

@@ -6,7 +6,6 @@ use std::thread;
 use tempfile::TempDir;
 
 use super::*;
-use crate::Error;
 
 const EC: KeyParameters = KeyParameters::ECDSAP256;
 const FILE: &str = "example.com.ecdsap256.pem";
@@ -27,9 +26,9 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn problem<T: std::fmt::Debug>(result: Result<T>) -> KeyStoreError {
+fn problem<T: std::fmt::Debug>(result: Result<T, KeyStoreError>) -> KeyStoreError {
     match result {
-        Err(Error::Keys(problem)) => problem,
+        Err(problem) => problem,
         other => panic!("{other:?}"),
     }
 }

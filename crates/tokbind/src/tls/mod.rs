@@ -6,14 +6,16 @@
 
 mod connection;
 mod connector;
+mod fault;
 mod negotiation;
 mod options;
 
 pub use connection::{Info, Session, TlsConnection};
 pub use connector::Connector;
-pub use negotiation::{Answer, AnswerFault, Location};
+pub use fault::AnswerFault;
+pub use negotiation::{Answer, Location};
 pub use openssl::ssl::SslVersion;
 pub use options::{ConnectOptions, Offer, ServerName};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

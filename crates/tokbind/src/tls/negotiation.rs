@@ -7,6 +7,7 @@ use openssl::ex_data::Index;
 use openssl::ssl::{ExtensionContext, Ssl, SslAlert, SslContextBuilder, SslRef};
 use token_binding::{EXTENSION_TYPE, TokenBindingParameters, accept_answer};
 
+use super::fault::AnswerFault;
 use super::options::{ConnectOptions, Offer};
 use crate::{Negotiated, ProtocolVersion};
 
@@ -24,26 +25,12 @@ pub enum Location {
 
 /// The server's `token_binding` extension as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Answer {
     /// Where it stood.
     pub location: Location,
     /// Its body.
     pub body: Vec<u8>,
-}
-
-/// The rule of RFC 8472 section 4 that an answer breaks.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AnswerFault {
-    /// The answer doesn't fit the offer, or is malformed.
-    #[error(transparent)]
-    Parameters(#[from] token_binding::Error),
-    /// What this client offered can't be read as an offer, so no answer can fit it.
-    #[error("the offer was not one that can be answered")]
-    Unanswerable,
-    /// TLS 1.2 without the Extended Master Secret.
-    #[error("the Extended Master Secret was not negotiated")]
-    NoExtendedMasterSecret,
 }
 
 /// What one connection offers and what it was answered; hangs off its `Ssl`.

@@ -11,6 +11,7 @@ use crate::{KeyParameters, ProtocolVersion, timeout};
 
 /// What the `token_binding` extension of a ClientHello holds (RFC 8472 section 2).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Offer {
     /// No extension.
     None,
@@ -41,6 +42,7 @@ impl Default for Offer {
 
 /// What the `server_name` extension holds (RFC 6066 section 3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ServerName {
     /// The host being connected to, unless it is an address.
     #[default]

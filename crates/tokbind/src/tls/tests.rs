@@ -2,13 +2,31 @@ use openssl::ssl::{ExtensionContext, SslVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use tokbind_testing::tls::{self as testing, Server, ServerOptions, server_ekm, server_name};
+
 use super::*;
-use crate::testing::{self, Ends, ServerOptions, server_ekm, server_name};
 use crate::{Error, KeyParameters, ProtocolVersion};
 
 const BOTH: [SslVersion; 2] = [SslVersion::TLS1_2, SslVersion::TLS1_3];
 const DECODE_ERROR: i32 = 50;
 const UNSUPPORTED_EXTENSION: i32 = 110;
+
+/// The two ends of a connection.
+pub(crate) type Ends = (crate::Result<TlsConnection>, testing::Served);
+
+/// Options that trust this server.
+pub(crate) fn trusting(server: &Server) -> ConnectOptions {
+    ConnectOptions::new().ca_certificate(server.certificate.clone())
+}
+
+/// Both ends of a new connection.
+pub(crate) async fn connect(server: &Server, options: &ConnectOptions) -> Ends {
+    connect_with(server, &Connector::new(options).unwrap()).await
+}
+
+async fn connect_with(server: &Server, connector: &Connector) -> Ends {
+    server.meet(connector.connect(server.address, "localhost")).await
+}
 
 #[tokio::test]
 async fn negotiates_in_the_message_of_each_version_and_exports_the_same_key_at_both_ends() {
@@ -17,7 +35,7 @@ async fn negotiates_in_the_message_of_each_version_and_exports_the_same_key_at_b
         (SslVersion::TLS1_3, Location::EncryptedExtensions),
     ] {
         let server = ServerOptions::new(version).start().await;
-        let (client, served) = server.connect(&server.options()).await;
+        let (client, served) = connect(&server, &trusting(&server)).await;
         let (client, served) = (client.unwrap(), served.unwrap());
 
         assert_eq!(client.version(), version);
@@ -38,8 +56,8 @@ async fn any_body_reaches_the_server() {
         let server = ServerOptions::new(version).start().await;
         let bodies: [&[u8]; 4] = [b"", b"\x01", b"\x01\x00\x00", b"\x01\x00\x01\x02trailing"];
         for body in bodies {
-            let options = server.options().offer(Offer::Raw(body.to_vec())).lenient(true);
-            let (client, _served) = server.connect(&options).await;
+            let options = trusting(&server).offer(Offer::Raw(body.to_vec())).lenient(true);
+            let (client, _served) = connect(&server, &options).await;
             let client = client.unwrap();
             assert!(client.answer().is_some());
             assert_eq!(client.negotiated(), None, "{body:?} offers nothing");
@@ -51,7 +69,7 @@ async fn any_body_reaches_the_server() {
 #[tokio::test]
 async fn an_offer_that_offers_nothing_has_no_right_answer() {
     let server = ServerOptions::new(SslVersion::TLS1_3).start().await;
-    let (client, served) = server.connect(&server.options().offer(Offer::Raw(vec![1]))).await;
+    let (client, served) = connect(&server, &trusting(&server).offer(Offer::Raw(vec![1]))).await;
     assert!(matches!(client, Err(Error::Answer(AnswerFault::Unanswerable))), "{client:?}");
     assert_eq!(testing::alert(&served.err().unwrap()), Some(UNSUPPORTED_EXTENSION));
 }
@@ -59,7 +77,7 @@ async fn an_offer_that_offers_nothing_has_no_right_answer() {
 #[tokio::test]
 async fn an_offer_needs_key_parameters() {
     let server = ServerOptions::new(SslVersion::TLS1_3).start().await;
-    let connector = Connector::new(&server.options().offer(Offer::v1([]))).unwrap();
+    let connector = Connector::new(&trusting(&server).offer(Offer::v1([]))).unwrap();
     let client = connector.connect(server.address, "localhost").await;
     assert!(matches!(client, Err(Error::TokenBinding(_))), "{client:?}");
 }
@@ -68,7 +86,7 @@ async fn an_offer_needs_key_parameters() {
 async fn no_offer_no_answer() {
     for version in BOTH {
         let server = ServerOptions::new(version).start().await;
-        let (client, _served) = server.connect(&server.options().offer(Offer::None)).await;
+        let (client, _served) = connect(&server, &trusting(&server).offer(Offer::None)).await;
         let client = client.unwrap();
         assert_eq!(client.answer(), None);
         assert_eq!(client.negotiated(), None);
@@ -90,14 +108,14 @@ async fn a_wrong_answer_is_fatal_unless_lenient() {
         for (what, answer, expected) in wrong {
             let server = ServerOptions::new(version).answer(answer).start().await;
             let options =
-                server.options().offer(Offer::v1([KeyParameters::ECDSAP256, KeyParameters::RSA2048_PSS]));
+                trusting(&server).offer(Offer::v1([KeyParameters::ECDSAP256, KeyParameters::RSA2048_PSS]));
 
-            let (client, served) = server.connect(&options).await;
+            let (client, served) = connect(&server, &options).await;
             assert!(matches!(client, Err(Error::Answer(AnswerFault::Parameters(_)))), "{what}: {client:?}");
             let alert = testing::alert(&finish(served).await.unwrap_err());
             assert_eq!(alert, Some(expected), "{what}");
 
-            let (client, _served) = server.connect(&options.lenient(true)).await;
+            let (client, _served) = connect(&server, &options.lenient(true)).await;
             let client = client.unwrap();
             assert_eq!(client.answer().unwrap().body, answer, "{what}");
             assert_eq!(client.negotiated(), None, "{what}");
@@ -117,10 +135,10 @@ type Served = tokio_openssl::SslStream<tokio::net::TcpStream>;
 #[tokio::test]
 async fn an_older_version_is_spoken_or_goes_without() {
     let server = ServerOptions::new(SslVersion::TLS1_3).answer(&[0, 16, 1, 2]).start().await;
-    let (client, _served) = server.connect(&server.options()).await;
+    let (client, _served) = connect(&server, &trusting(&server)).await;
     assert_eq!(client.unwrap().negotiated().unwrap().version, ProtocolVersion { major: 0, minor: 16 });
 
-    let (client, _served) = server.connect(&server.options().oldest_version(ProtocolVersion::V1_0)).await;
+    let (client, _served) = connect(&server, &trusting(&server).oldest_version(ProtocolVersion::V1_0)).await;
     let client = client.unwrap();
     assert_eq!(client.negotiated(), None);
     assert!(client.answer().is_some());
@@ -130,7 +148,7 @@ async fn an_older_version_is_spoken_or_goes_without() {
 async fn without_extended_master_secret_an_answer_is_refused() {
     // The client's own doing is known at once, and the server gets the alert.
     let server = ServerOptions::new(SslVersion::TLS1_2).start().await;
-    let (client, served) = server.connect(&server.options().extended_master_secret(false)).await;
+    let (client, served) = connect(&server, &trusting(&server).extended_master_secret(false)).await;
     assert!(matches!(client, Err(Error::Answer(AnswerFault::NoExtendedMasterSecret))), "{client:?}");
     assert_eq!(testing::alert(&served.err().unwrap()), Some(UNSUPPORTED_EXTENSION));
 
@@ -138,11 +156,11 @@ async fn without_extended_master_secret_an_answer_is_refused() {
     let mut options = ServerOptions::new(SslVersion::TLS1_2);
     options.extended_master_secret = false;
     let server = options.start().await;
-    let (client, _served) = server.connect(&server.options()).await;
+    let (client, _served) = connect(&server, &trusting(&server)).await;
     assert!(matches!(client, Err(Error::Answer(AnswerFault::NoExtendedMasterSecret))), "{client:?}");
 
-    for options in [server.options(), server.options().extended_master_secret(false)] {
-        let (client, _served) = server.connect(&options.lenient(true)).await;
+    for options in [trusting(&server), trusting(&server).extended_master_secret(false)] {
+        let (client, _served) = connect(&server, &options.lenient(true)).await;
         let client = client.unwrap();
         assert!(!client.extended_master_secret());
         assert!(client.answer().is_some());
@@ -155,7 +173,7 @@ async fn without_extended_master_secret_and_answer_the_connection_goes_on() {
     let mut options = ServerOptions::new(SslVersion::TLS1_2);
     options.answer = None;
     let server = options.start().await;
-    let (client, _served) = server.connect(&server.options().extended_master_secret(false)).await;
+    let (client, _served) = connect(&server, &trusting(&server).extended_master_secret(false)).await;
     let client = client.unwrap();
     assert!(!client.extended_master_secret());
     assert_eq!(client.answer(), None);
@@ -168,10 +186,10 @@ async fn an_answer_in_the_server_hello_of_tls_1_3_is_refused() {
     options.tls13_location = ExtensionContext::TLS1_3_SERVER_HELLO;
     let server = options.start().await;
 
-    let (client, _served) = server.connect(&server.options()).await;
+    let (client, _served) = connect(&server, &trusting(&server)).await;
     assert!(matches!(client, Err(Error::Handshake(_))), "{client:?}");
 
-    let (client, _served) = server.connect(&server.options().lenient(true)).await;
+    let (client, _served) = connect(&server, &trusting(&server).lenient(true)).await;
     assert_eq!(client.unwrap().answer().unwrap().location, Location::Tls13ServerHello);
 }
 
@@ -236,8 +254,8 @@ async fn a_resumed_session_negotiates_anew() {
         let mut options = ServerOptions::new(version);
         options.tickets = tickets;
         let server = options.start().await;
-        let connector = Connector::new(&server.options().session_tickets(tickets)).unwrap();
-        let (first, _served) = settle(server.connect_with(&connector).await).await;
+        let connector = Connector::new(&trusting(&server).session_tickets(tickets)).unwrap();
+        let (first, _served) = settle(connect_with(&server, &connector).await).await;
         assert!(!first.session_reused());
         assert!(first.session_resumable());
 
@@ -257,7 +275,7 @@ async fn a_resumed_session_negotiates_anew() {
         }
         assert_eq!(server.offers(), [&[1, 0, 1, 2][..], &[1, 0, 1, 2], &[1, 0, 2, 1, 2]]);
 
-        let (other, _served) = settle(server.connect_with(&connector).await).await;
+        let (other, _served) = settle(connect_with(&server, &connector).await).await;
         assert!(!other.session_reused(), "only on request");
     }
 }
@@ -265,8 +283,8 @@ async fn a_resumed_session_negotiates_anew() {
 #[tokio::test]
 async fn a_session_belongs_to_its_connector() {
     let server = ServerOptions::new(SslVersion::TLS1_2).start().await;
-    let (client, _served) = server.connect(&server.options()).await;
-    let stranger = Connector::new(&server.options()).unwrap();
+    let (client, _served) = connect(&server, &trusting(&server)).await;
+    let stranger = Connector::new(&trusting(&server)).unwrap();
     let resumed = stranger.resume(server.address, "localhost", &client.unwrap().session()).await;
     assert!(matches!(resumed, Err(Error::ForeignSession)), "{resumed:?}");
 }
@@ -276,7 +294,7 @@ async fn a_hello_retry_is_not_a_renegotiation() {
     let mut options = ServerOptions::new(SslVersion::TLS1_3);
     options.groups = Some("P-384"); // the client's first key share is for another group
     let server = options.start().await;
-    let (client, _served) = server.connect(&server.options().renegotiation_offer(Offer::None)).await;
+    let (client, _served) = connect(&server, &trusting(&server).renegotiation_offer(Offer::None)).await;
     let client = client.unwrap();
     assert!(client.negotiated().is_some());
     assert_eq!(client.renegotiations(), 0);
@@ -288,13 +306,13 @@ async fn the_certificate_must_fit() {
     let server = ServerOptions::new(SslVersion::TLS1_3).start().await;
     let refused = |client: crate::Result<TlsConnection>| matches!(client, Err(Error::Handshake(_)));
 
-    assert!(refused(server.connect(&ConnectOptions::new()).await.0), "unknown CA");
-    assert!(server.connect(&ConnectOptions::new().accept_any_certificate(true)).await.0.is_ok());
+    assert!(refused(connect(&server, &ConnectOptions::new()).await.0), "unknown CA");
+    assert!(connect(&server, &ConnectOptions::new().accept_any_certificate(true)).await.0.is_ok());
 
     let other = testing::identity().0;
-    assert!(refused(server.connect(&ConnectOptions::new().ca_certificate(other)).await.0), "another CA");
+    assert!(refused(connect(&server, &ConnectOptions::new().ca_certificate(other)).await.0), "another CA");
 
-    let connector = Connector::new(&server.options()).unwrap();
+    let connector = Connector::new(&trusting(&server)).unwrap();
     for (host, fits) in
         [("127.0.0.1", true), ("127.0.0.2", false), ("example.org", false), ("localhost", true)]
     {
@@ -306,13 +324,13 @@ async fn the_certificate_must_fit() {
 #[tokio::test]
 async fn indicates_the_server_name_it_is_told_to() {
     let server = ServerOptions::new(SslVersion::TLS1_2).start().await;
-    let connector = Connector::new(&server.options()).unwrap();
+    let connector = Connector::new(&trusting(&server)).unwrap();
     for (name, indicated) in [
         (ServerName::Host, Some("localhost".to_owned())),
         (ServerName::Other("other.example".to_owned()), Some("other.example".to_owned())),
         (ServerName::None, None),
     ] {
-        let (client, served) = server.connect_with(&connector.with_server_name(name)).await;
+        let (client, served) = connect_with(&server, &connector.with_server_name(name)).await;
         assert!(client.is_ok(), "{client:?}");
         assert_eq!(server_name(&served.unwrap()), indicated);
     }
@@ -326,11 +344,11 @@ async fn agrees_on_an_application_protocol() {
     options.alpn = Some(b"\x02h2\x08http/1.1");
     let server = options.start().await;
     for (offered, chosen) in [(&["http/1.1", "h2"][..], Some(&b"h2"[..])), (&["spdy"], None), (&[], None)] {
-        let (client, _served) = server.connect(&server.options().alpn(offered)).await;
+        let (client, _served) = connect(&server, &trusting(&server).alpn(offered)).await;
         assert_eq!(client.unwrap().alpn(), chosen);
     }
     let too_long = "x".repeat(256 + 5);
-    assert!(matches!(Connector::new(&server.options().alpn([too_long])), Err(Error::OpenSsl { .. })));
+    assert!(matches!(Connector::new(&trusting(&server).alpn([too_long])), Err(Error::OpenSsl { .. })));
 }
 
 #[tokio::test]
@@ -340,16 +358,16 @@ async fn shows_its_certificate() {
     options.client_ca = Some(certificate.clone());
     let server = options.start().await;
 
-    let (_client, served) = server.connect(&server.options()).await;
+    let (_client, served) = connect(&server, &trusting(&server)).await;
     assert!(served.unwrap().ssl().peer_certificate().is_none());
-    let (_client, served) = server.connect(&server.options().client_certificate(certificate, key)).await;
+    let (_client, served) = connect(&server, &trusting(&server).client_certificate(certificate, key)).await;
     assert!(served.unwrap().ssl().peer_certificate().is_some());
 }
 
 #[tokio::test]
 async fn reports_the_alert_of_the_server() {
     let server = ServerOptions::new(SslVersion::TLS1_3).start().await;
-    let (client, _served) = server.connect(&server.options().tls_version(SslVersion::TLS1_2)).await;
+    let (client, _served) = connect(&server, &trusting(&server).tls_version(SslVersion::TLS1_2)).await;
     assert_eq!(client.unwrap_err().alert_received(), Some(70), "protocol_version");
 }
 
@@ -357,7 +375,7 @@ async fn reports_the_alert_of_the_server() {
 async fn says_goodbye() {
     let server = ServerOptions::new(SslVersion::TLS1_3).start().await;
     for drops in [true, false] {
-        let (client, served) = server.connect(&server.options()).await;
+        let (client, served) = connect(&server, &trusting(&server)).await;
         if drops {
             drop(client);
         } else {

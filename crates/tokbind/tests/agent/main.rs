@@ -1,7 +1,6 @@
 //! The agent between a client and a server that verifies Token Binding.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod command;
 mod limits;
 mod lives;
 mod passing;

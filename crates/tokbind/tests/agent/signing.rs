@@ -99,8 +99,9 @@ async fn what_goes_out_on_another_connection_is_signed_for_that_one() {
 async fn the_clients_own_header_is_dropped() {
     for site in [Site::usual().await, Site::without_token_binding().await] {
         let scene = Scene::new(&[("rp.test", &site)]).await;
-        let request = Request::get("rp.test", "/").header("Sec-Token-Binding", "AAAA");
-        let twice = request.clone().header("sec-token-BINDING", "BBBB");
+        // No signature contains a full stop.
+        let request = Request::get("rp.test", "/").header("Sec-Token-Binding", "forged.");
+        let twice = request.clone().header("sec-token-BINDING", "forged.too");
         for request in [request, twice] {
             let first = scene.browser().http1("rp.test").await.request(&request).await.unwrap();
             let lower = Request {
@@ -110,7 +111,7 @@ async fn the_clients_own_header_is_dropped() {
             let second = scene.browser().http2("rp.test").await.request(&lower).await.unwrap();
             for response in [first, second] {
                 let message = response.header("x-message").unwrap_or_default();
-                assert!(!message.contains("AAAA") && !message.contains("BBBB"));
+                assert!(!message.contains("forged."), "{message}");
                 assert_eq!(response.header("x-refused"), None);
                 let expected = if response.header("x-provided").is_some() { "1" } else { "0" };
                 assert_eq!(response.header("x-tokens"), Some(expected));

@@ -2,8 +2,9 @@
 
 use tokbind::Request;
 use tokbind::agent::{Agent, AgentOptions, Authority, Error};
+use tokbind::http1::Http1;
+use tokbind::keys::KeyStore;
 use tokbind::tls::ConnectOptions;
-use tokbind::{KeyStore, http1::Http1};
 use tokio::net::TcpListener;
 
 use crate::support::{Browser, Scene, Site, SiteOptions, certificate, exchange};

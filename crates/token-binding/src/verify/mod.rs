@@ -7,77 +7,26 @@
 mod openssl;
 #[cfg(feature = "rustcrypto")]
 mod rustcrypto;
+mod signature;
 mod verified;
 
 use zeroize::Zeroizing;
 
-use crate::key::{P256_LENGTH, PublicKey, RSA2048_LENGTH, RsaPublicKey, TbEcPoint};
+use crate::key::PublicKey;
 use crate::message::{TokenBinding, TokenBindingMessage};
-use crate::{EKM_LENGTH, Error, KeyError, KeyParameters, TokenBindingType};
+use crate::{EKM_LENGTH, Error, KeyParameters, TokenBindingType};
 
 pub use crate::ekm::Ekm;
-pub use crate::header::MAX_HEADER_LENGTH;
-pub use crate::message::MAX_BINDINGS;
+pub use crate::limits::{MAX_BINDINGS, MAX_HEADER_LENGTH};
 #[cfg(feature = "openssl")]
 pub use openssl::OpenSsl;
 #[cfg(feature = "rustcrypto")]
 pub use rustcrypto::RustCrypto;
+pub use signature::{SignatureBackend, SignatureError};
 pub use verified::{VerifiedBindings, VerifiedId, VerifiedOther};
 
 /// Bytes that a signature signs: type, key parameters and EKM (RFC 8471 section 3.3).
 const SIGNED_LENGTH: usize = 2 + EKM_LENGTH;
-
-/// Checks single signatures. Keys and signatures have the right size already.
-pub trait SignatureBackend {
-    /// Checks RSASSA-PKCS1-v1_5 with SHA-256 over `signed`.
-    ///
-    /// # Errors
-    /// Why the signature proves nothing, or that the backend can't tell.
-    fn verify_rsa2048_pkcs1_5(
-        &self,
-        key: &RsaPublicKey,
-        signed: &[u8],
-        signature: &[u8; RSA2048_LENGTH],
-    ) -> Result<(), SignatureError>;
-
-    /// Checks RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of exactly 32 bytes over `signed`.
-    ///
-    /// # Errors
-    /// Why the signature proves nothing, or that the backend can't tell.
-    fn verify_rsa2048_pss(
-        &self,
-        key: &RsaPublicKey,
-        signed: &[u8],
-        signature: &[u8; RSA2048_LENGTH],
-    ) -> Result<(), SignatureError>;
-
-    /// Checks that `key` is a point of P-256, and ECDSA with SHA-256 over `signed`. `signature` is R, then S.
-    ///
-    /// # Errors
-    /// Why the signature proves nothing, or that the backend can't tell.
-    fn verify_ecdsap256(
-        &self,
-        key: &TbEcPoint,
-        signed: &[u8],
-        signature: &[u8; P256_LENGTH],
-    ) -> Result<(), SignatureError>;
-}
-
-/// What a backend has against a signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignatureError {
-    /// The key is no key at all.
-    InvalidKey(KeyError),
-    /// The signature is not one of this key over these bytes.
-    Invalid,
-    /// The backend failed, and knows nothing about the signature: see [`Error::Backend`].
-    Backend {
-        /// What it was asked to do.
-        operation: &'static str,
-        /// What it said, a text of its own.
-        reason: &'static str,
-    },
-}
 
 /// Verifies the value of a `Sec-Token-Binding` header, with OpenSSL.
 ///
@@ -193,19 +142,12 @@ impl<'m, 'a> Claim<'m, 'a> {
 
     fn check_signature<B: SignatureBackend>(&self, backend: &B, ekm: &Ekm) -> Result<(), SignatureError> {
         let signed = signed_bytes(self.binding.tokenbinding_type(), self.key.key_parameters(), ekm);
-        let signed = signed.as_slice();
         let signature = self.binding.signature();
-        match &self.key {
-            PublicKey::Rsa2048Pkcs1_5(key) => backend.verify_rsa2048_pkcs1_5(key, signed, sized(signature)?),
-            PublicKey::Rsa2048Pss(key) => backend.verify_rsa2048_pss(key, signed, sized(signature)?),
-            PublicKey::EcdsaP256(key) => backend.verify_ecdsap256(key, signed, sized(signature)?),
+        if signature.len() != self.key.signature_length() {
+            return Err(SignatureError::Invalid);
         }
+        backend.verify(&self.key, signed.as_slice(), signature)
     }
-}
-
-/// A signature of the only length that its algorithm makes.
-fn sized<const N: usize>(signature: &[u8]) -> Result<&[u8; N], SignatureError> {
-    signature.try_into().map_err(|_| SignatureError::Invalid)
 }
 
 /// What a signature signs (RFC 8471 section 3.3).

@@ -13,9 +13,9 @@ use openssl::pkey_ctx::PkeyCtx;
 use openssl::rsa::{Padding, Rsa};
 use openssl::sign::RsaPssSaltlen;
 
-use super::{SignatureBackend, SignatureError};
+use super::signature::{SignatureBackend, SignatureError};
 use crate::KeyError;
-use crate::key::{P256_LENGTH, RSA2048_LENGTH, RsaPublicKey, TbEcPoint};
+use crate::key::{PublicKey, RsaPublicKey, TbEcPoint};
 use crate::libcrypto::{blame_input, reason, sha256, with_clean_queue};
 
 /// The libcrypto that the `openssl` crate is linked to.
@@ -25,46 +25,25 @@ use crate::libcrypto::{blame_input, reason, sha256, with_clean_queue};
 pub struct OpenSsl;
 
 impl SignatureBackend for OpenSsl {
-    fn verify_rsa2048_pkcs1_5(
-        &self,
-        key: &RsaPublicKey,
-        signed: &[u8],
-        signature: &[u8; RSA2048_LENGTH],
-    ) -> Result<(), SignatureError> {
-        with_clean_queue(|| {
-            verify_rsa(key, signed, signature, |context| context.set_rsa_padding(Padding::PKCS1))
-        })
-    }
-
-    fn verify_rsa2048_pss(
-        &self,
-        key: &RsaPublicKey,
-        signed: &[u8],
-        signature: &[u8; RSA2048_LENGTH],
-    ) -> Result<(), SignatureError> {
-        // MGF1's digest is the signature's unless it's set.
-        with_clean_queue(|| {
-            verify_rsa(key, signed, signature, |context| {
+    fn verify(&self, key: &PublicKey, signed: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        with_clean_queue(|| match key {
+            PublicKey::Rsa2048Pkcs1_5(key) => {
+                verify_rsa(key, signed, signature, |context| context.set_rsa_padding(Padding::PKCS1))
+            }
+            // MGF1's digest is the signature's unless it's set.
+            PublicKey::Rsa2048Pss(key) => verify_rsa(key, signed, signature, |context| {
                 context.set_rsa_padding(Padding::PKCS1_PSS)?;
                 context.set_rsa_pss_saltlen(RsaPssSaltlen::custom(32))
-            })
+            }),
+            PublicKey::EcdsaP256(key) => verify_ecdsa(key, signed, signature),
         })
-    }
-
-    fn verify_ecdsap256(
-        &self,
-        key: &TbEcPoint,
-        signed: &[u8],
-        signature: &[u8; P256_LENGTH],
-    ) -> Result<(), SignatureError> {
-        with_clean_queue(|| verify_ecdsa(key, signed, signature))
     }
 }
 
 fn verify_rsa(
     key: &RsaPublicKey,
     signed: &[u8],
-    signature: &[u8; RSA2048_LENGTH],
+    signature: &[u8],
     set_scheme: impl FnOnce(&mut PkeyCtx<Public>) -> Result<(), ErrorStack>,
 ) -> Result<(), SignatureError> {
     let key = load_rsa(key).map_err(failed_to("load an RSA key"))?;
@@ -89,7 +68,7 @@ fn prepare_rsa(
     Ok(context)
 }
 
-fn verify_ecdsa(key: &TbEcPoint, signed: &[u8], signature: &[u8; P256_LENGTH]) -> Result<(), SignatureError> {
+fn verify_ecdsa(key: &TbEcPoint, signed: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
     let group = p256().map_err(failed_to("load the curve P-256"))?;
     let key = load_ec(group, key)?;
     let signature = load_ecdsa_signature(signature).map_err(failed_to("load an ECDSA signature"))?;
@@ -117,8 +96,8 @@ fn load_ec(group: &EcGroupRef, key: &TbEcPoint) -> Result<EcKey<Public>, Signatu
     EcKey::from_public_key(group, &point).map_err(failed)
 }
 
-fn load_ecdsa_signature(signature: &[u8; P256_LENGTH]) -> Result<EcdsaSig, ErrorStack> {
-    let (r, s) = signature.split_at(P256_LENGTH / 2);
+fn load_ecdsa_signature(signature: &[u8]) -> Result<EcdsaSig, ErrorStack> {
+    let (r, s) = signature.split_at(signature.len() / 2);
     EcdsaSig::from_private_components(BigNum::from_slice(r)?, BigNum::from_slice(s)?)
 }
 

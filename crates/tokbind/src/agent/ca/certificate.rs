@@ -14,13 +14,15 @@ use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
     SubjectKeyIdentifier,
 };
-use openssl::x509::{X509, X509Builder, X509Name, X509NameBuilder, X509Ref};
+use openssl::x509::{X509, X509Builder, X509Name, X509NameBuilder};
 
 const HOUR: i64 = 60 * 60;
 const DAY: i64 = 24 * HOUR;
 /// The browser may run in a virtual machine whose clock is slow.
 const BACKDATED: i64 = HOUR;
 const AUTHORITY_LIFETIME: i64 = 365 * DAY;
+/// An authority has this many days left before the next one is made.
+const RENEW_DAYS: u32 = 7;
 /// A leaf certificate is used for half of its life, then another one is made.
 pub(super) const LEAF_LIFETIME: i64 = DAY;
 
@@ -30,35 +32,44 @@ pub(super) fn key() -> Result<PKey<Private>, ErrorStack> {
     PKey::from_ec_key(EcKey::generate(&group)?)
 }
 
-/// A new certificate authority.
-pub(super) fn authority() -> Result<(X509, PKey<Private>), ErrorStack> {
-    let key = key()?;
-    let number = serial()?;
-    // Two authorities of one name but different keys confuse those who look for an issuer by name, so each has its own.
-    let digits: String = number.to_hex_str()?.chars().take(8).collect();
-    let name = name(&format!("tokbind agent CA {digits}"))?;
+/// The certificate and key of an authority.
+pub(super) struct Pair {
+    pub(super) certificate: X509,
+    pub(super) key: PKey<Private>,
+}
 
-    let mut builder = builder(&number, &name, &name, &key)?;
-    let now = now();
-    builder.set_not_before(Asn1Time::from_unix(now - BACKDATED)?.as_ref())?;
-    builder.set_not_after(Asn1Time::from_unix(now + AUTHORITY_LIFETIME)?.as_ref())?;
-    builder.append_extension(BasicConstraints::new().critical().ca().pathlen(0).build()?)?;
-    builder.append_extension(KeyUsage::new().critical().key_cert_sign().build()?)?;
-    // In an authority's certificate this limits what its leaves are good for.
-    builder.append_extension(ExtendedKeyUsage::new().server_auth().build()?)?;
-    let identifier = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?;
-    builder.append_extension(identifier)?;
-    builder.sign(&key, MessageDigest::sha256())?;
-    Ok((builder.build(), key))
+impl Pair {
+    /// A new certificate authority.
+    pub(super) fn authority() -> Result<Self, ErrorStack> {
+        let key = key()?;
+        let number = serial()?;
+        // Two authorities of one name but different keys confuse those who look for an issuer by name, so each has its own.
+        let digits: String = number.to_hex_str()?.chars().take(8).collect();
+        let name = name(&format!("tokbind agent CA {digits}"))?;
+
+        let mut builder = builder(&number, &name, &name, &key)?;
+        let now = now();
+        builder.set_not_before(Asn1Time::from_unix(now - BACKDATED)?.as_ref())?;
+        builder.set_not_after(Asn1Time::from_unix(now + AUTHORITY_LIFETIME)?.as_ref())?;
+        builder.append_extension(BasicConstraints::new().critical().ca().pathlen(0).build()?)?;
+        builder.append_extension(KeyUsage::new().critical().key_cert_sign().build()?)?;
+        // In an authority's certificate this limits what its leaves are good for.
+        builder.append_extension(ExtendedKeyUsage::new().server_auth().build()?)?;
+        let identifier = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?;
+        builder.append_extension(identifier)?;
+        builder.sign(&key, MessageDigest::sha256())?;
+        Ok(Pair { certificate: builder.build(), key })
+    }
+
+    /// Whether it is time for another one.
+    pub(super) fn is_due(&self) -> Result<bool, ErrorStack> {
+        Ok(self.certificate.not_after() < Asn1Time::days_from_now(RENEW_DAYS)?)
+    }
 }
 
 /// A certificate for the host, for as long as a leaf may live but not longer than the authority does.
-pub(super) fn leaf(
-    host: &str,
-    key: &PKeyRef<Private>,
-    issuer: &X509Ref,
-    issuer_key: &PKeyRef<Private>,
-) -> Result<X509, ErrorStack> {
+pub(super) fn leaf(host: &str, key: &PKeyRef<Private>, issuer: &Pair) -> Result<X509, ErrorStack> {
+    let Pair { certificate: issuer, key: issuer_key } = issuer;
     let mut builder = X509::builder()?;
     let subject = name("tokbind agent")?;
     fill(&mut builder, &*serial()?, &subject, key)?;

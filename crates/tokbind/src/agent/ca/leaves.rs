@@ -9,7 +9,8 @@ use openssl::pkey::{PKey, Private};
 use openssl::ssl::{AlpnError, Ssl, SslAcceptor, SslContext, SslMethod, select_next_proto};
 use openssl::x509::X509;
 
-use super::{Authority, certificate};
+use super::authority::Authority;
+use super::certificate;
 use crate::agent::error::{Error, Result};
 
 /// Certificates kept. A browser's page names a few dozen hosts.
@@ -59,8 +60,7 @@ impl Leaves {
             let oldest = made.iter().min_by_key(|(_, (_, since))| *since).map(|(host, _)| host.clone());
             oldest.map(|oldest| made.remove(&oldest));
         }
-        let certificate =
-            certificate::leaf(host, &self.key, &self.authority.certificate, &self.authority.key)?;
+        let certificate = certificate::leaf(host, &self.key, &self.authority.pair)?;
         made.insert(host.to_owned(), (certificate.clone(), now));
         Ok(certificate)
     }

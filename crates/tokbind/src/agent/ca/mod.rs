@@ -9,116 +9,12 @@
 //! Certificates are made with OpenSSL and not with rcgen, which would bring a second cryptographic library into the
 //! process for what the first one does as well.
 
+mod authority;
 mod certificate;
 mod disk;
 mod leaves;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
-
-use openssl::asn1::Asn1Time;
-use openssl::hash::MessageDigest;
-use openssl::pkey::{PKey, Private};
-use openssl::x509::X509;
-
-use super::error::{Error, Result};
-
+pub use authority::Authority;
 pub(super) use leaves::Leaves;
-
-/// A certificate authority of this year has this many days left before the next one is made.
-const RENEW_DAYS: u32 = 7;
-
-/// The certificate authority.
-pub struct Authority {
-    certificate: X509,
-    key: PKey<Private>,
-    path: Option<PathBuf>,
-    new: bool,
-}
-
-impl Authority {
-    /// Opens the certificate authority in this directory, or in [`default_path`](Self::default_path), and makes it if
-    /// there is none. One that expires within a week is replaced.
-    ///
-    /// # Errors
-    /// The directory or file is not only its owner's, holds something else, or can't be made.
-    pub fn open(directory: Option<PathBuf>) -> Result<Self> {
-        disk::open(&directory.map_or_else(Authority::default_path, Ok)?)
-    }
-
-    /// A certificate authority in memory: no browser will trust its successor.
-    ///
-    /// # Errors
-    /// [`Error::OpenSsl`] when OpenSSL failed.
-    pub fn ephemeral() -> Result<Self> {
-        let (certificate, key) =
-            certificate::authority().map_err(Error::openssl("making a certificate authority"))?;
-        Ok(Authority { certificate, key, path: None, new: true })
-    }
-
-    /// `$TOKBIND_AGENT_CA`, else `$XDG_DATA_HOME/tokbind/agent`, else `~/.local/share/tokbind/agent`.
-    ///
-    /// # Errors
-    /// [`Error::NoPlace`] when none of the variables is set.
-    pub fn default_path() -> Result<PathBuf> {
-        // An empty variable is as good as none, and a relative XDG_DATA_HOME too (XDG Base Directory Specification).
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        if let Some(path) = set("TOKBIND_AGENT_CA") {
-            return Ok(path);
-        }
-        let data = set("XDG_DATA_HOME").filter(|path| path.is_absolute());
-        let data = data.or_else(|| set("HOME").map(|home| home.join(".local/share")));
-        Ok(data.ok_or(Error::NoPlace)?.join("tokbind/agent"))
-    }
-
-    /// The file; `None` in memory.
-    #[must_use]
-    pub fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
-    }
-
-    /// Whether it has just been made, so that no browser trusts it yet.
-    #[must_use]
-    pub fn is_new(&self) -> bool {
-        self.new
-    }
-
-    /// The certificate that browsers are told to trust.
-    #[must_use]
-    pub fn certificate(&self) -> &X509 {
-        &self.certificate
-    }
-
-    /// The certificate as PEM.
-    ///
-    /// # Errors
-    /// [`Error::OpenSsl`] when OpenSSL failed.
-    pub fn certificate_pem(&self) -> Result<String> {
-        let pem = self.certificate.to_pem().map_err(Error::openssl("writing the certificate"))?;
-        Ok(String::from_utf8_lossy(&pem).into_owned())
-    }
-
-    /// The certificate's SHA-256 fingerprint, as browsers show it.
-    ///
-    /// # Errors
-    /// [`Error::OpenSsl`] when OpenSSL failed.
-    pub fn fingerprint(&self) -> Result<String> {
-        let digest = self.certificate.digest(MessageDigest::sha256());
-        let digest = digest.map_err(Error::openssl("hashing the certificate"))?;
-        Ok(digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":"))
-    }
-
-    /// Whether it is time for another one.
-    fn is_due(&self) -> Result<bool> {
-        let soon = Asn1Time::days_from_now(RENEW_DAYS).map_err(Error::openssl("looking at the clock"))?;
-        Ok(self.certificate.not_after() < soon)
-    }
-}
-
-/// Leaves the private key out.
-impl std::fmt::Debug for Authority {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authority").field("path", &self.path).finish_non_exhaustive()
-    }
-}

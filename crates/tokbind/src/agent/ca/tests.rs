@@ -1,14 +1,17 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use openssl::asn1::Asn1Time;
 use openssl::stack::Stack;
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509VerifyParam;
-use openssl::x509::{X509PurposeId, X509StoreContext};
+use openssl::x509::{X509, X509PurposeId, X509StoreContext};
 
 use super::*;
+use crate::agent::error::Error;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -30,7 +33,7 @@ fn the_first_use_makes_it_and_the_second_finds_it() {
     let second = Authority::open(Some(directory)).unwrap();
     assert!(!second.is_new());
     assert_eq!(first.certificate_pem().unwrap(), second.certificate_pem().unwrap());
-    assert!(first.key.public_eq(&second.key));
+    assert!(first.pair.key.public_eq(&second.pair.key));
 }
 
 #[test]
@@ -109,7 +112,7 @@ fn it_can_sign_servers_for_a_year_and_nothing_else() {
     );
     let end = Asn1Time::days_from_now(366).unwrap();
     assert!(authority.certificate().not_after() < end.as_ref());
-    assert!(!authority.is_due().unwrap());
+    assert!(!authority.pair.is_due().unwrap());
 }
 
 fn verifies(certificate: &X509, authority: &X509, purpose: X509PurposeId, host: &str) -> bool {

@@ -5,13 +5,14 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use http::HeaderValue;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 
-use crate::error::{Error, Result};
+use crate::PrivateKey;
+use crate::binding::once::{Bound, Handshake, Once};
+use crate::error::Result;
+use crate::keys::KeyStore;
 use crate::tls::TlsConnection;
-use crate::{Ekm, KeyStore, Negotiated, PrivateKey, binding};
 
 /// The Token Binding of one connection. It makes headers for this connection and no other.
 pub(in crate::agent) struct Binding {
@@ -19,38 +20,7 @@ pub(in crate::agent) struct Binding {
     keys: KeyStore,
     handshake: Arc<Mutex<Handshake>>,
     /// Held while signing, so that requests that come together sign once.
-    signed: tokio::sync::Mutex<Option<Signed>>,
-}
-
-/// What the latest handshake came to. A TLS 1.2 server may renegotiate, and the old result is void then.
-#[derive(Clone)]
-struct Handshake {
-    negotiated: Option<Negotiated>,
-    ekm: Ekm,
-}
-
-impl Handshake {
-    fn of(connection: &TlsConnection) -> Result<Self> {
-        Ok(Handshake { negotiated: connection.negotiated(), ekm: connection.ekm()? })
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        self.negotiated == other.negotiated && self.ekm.as_bytes() == other.ekm.as_bytes()
-    }
-}
-
-/// A header, and what it was made for.
-struct Signed {
-    handshake: Handshake,
-    referred: Option<Arc<PrivateKey>>,
-    provided: Provided,
-}
-
-/// A header's value, and the key of its provided binding.
-#[derive(Clone)]
-pub(in crate::agent) struct Provided {
-    pub(in crate::agent) value: HeaderValue,
-    pub(in crate::agent) key: Arc<PrivateKey>,
+    once: tokio::sync::Mutex<Once>,
 }
 
 impl Binding {
@@ -66,51 +36,16 @@ impl Binding {
             host: host.to_owned(),
             keys: keys.clone(),
             handshake,
-            signed: tokio::sync::Mutex::default(),
+            once: tokio::sync::Mutex::default(),
         };
         Ok((binding, observed))
     }
 
     /// The header for a request on this connection; `None` when Token Binding was not negotiated.
-    pub(in crate::agent) async fn header(
-        &self,
-        referred: Option<&Arc<PrivateKey>>,
-    ) -> Result<Option<Provided>> {
-        let mut signed = self.signed.lock().await;
+    pub(in crate::agent) async fn header(&self, referred: Option<&Arc<PrivateKey>>) -> Result<Option<Bound>> {
+        let mut once = self.once.lock().await;
         let handshake = self.handshake.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(negotiated) = handshake.negotiated else { return Ok(None) };
-        if let Some(signed) = &*signed
-            && signed.handshake.is(&handshake)
-            && same(signed.referred.as_ref(), referred)
-        {
-            return Ok(Some(signed.provided.clone()));
-        }
-
-        let (keys, host, referred) = (self.keys.clone(), self.host.clone(), referred.cloned());
-        // The key store may wait for the disk, and an RSA key takes its time.
-        let work = tokio::task::spawn_blocking(move || {
-            let key = keys.key(&host, negotiated.key_parameters)?;
-            let referred_key = referred.as_deref().map(|key| key as &dyn binding::Signer);
-            let value = binding::header(&handshake.ekm, &*key, referred_key)?;
-            let value = HeaderValue::from_str(&value).map_err(http::Error::from)?;
-            Ok::<_, Error>(Signed { handshake, referred, provided: Provided { value, key } })
-        });
-        let made =
-            work.await.map_err(|error| Error::Io { doing: "signing", source: io::Error::other(error) })??;
-        let provided = made.provided.clone();
-        // A referred binding is for one request. What is worth keeping is the header without.
-        if made.referred.is_none() {
-            *signed = Some(made);
-        }
-        Ok(Some(provided))
-    }
-}
-
-fn same(a: Option<&Arc<PrivateKey>>, b: Option<&Arc<PrivateKey>>) -> bool {
-    match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-        _ => false,
+        once.header(&self.keys, &self.host, handshake, referred).await
     }
 }
 

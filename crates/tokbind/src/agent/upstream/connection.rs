@@ -9,10 +9,12 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
-use super::binding::{Binding, Observed, Provided};
-use super::{Body, Failure};
+use super::binding::{Binding, Observed};
+use super::failure::{Body, Failure};
+use crate::PrivateKey;
+use crate::binding::once::Bound;
+use crate::keys::KeyStore;
 use crate::tls::TlsConnection;
-use crate::{KeyStore, PrivateKey};
 
 /// What a server may send as the head of a response.
 const MAX_HEAD: usize = 256 * 1024;
@@ -97,7 +99,7 @@ impl Connection {
     pub(in crate::agent) async fn header(
         &self,
         referred: Option<&Arc<PrivateKey>>,
-    ) -> crate::Result<Option<Provided>> {
+    ) -> crate::Result<Option<Bound>> {
         match &self.binding {
             Some(binding) => binding.header(referred).await,
             None => Ok(None),

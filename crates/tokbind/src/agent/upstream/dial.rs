@@ -1,6 +1,5 @@
 //! TCP connections to servers.
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,8 +10,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::Failure;
-use crate::agent::origin::Resolve;
+use super::failure::Failure;
+use crate::Resolve;
 use crate::localhost::name_to_look_up;
 
 /// How long resolving a name and reaching one of its addresses may take.
@@ -23,7 +22,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// Resolves names and connects, IPv6 and IPv4 as it comes (RFC 8305).
 pub(super) struct Dialer {
     connector: HttpConnector,
-    resolve: HashMap<(String, u16), SocketAddr>,
+    resolve: Vec<Resolve>,
     own: SocketAddr,
 }
 
@@ -33,12 +32,11 @@ impl Dialer {
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(TIMEOUT));
         connector.set_keepalive(Some(KEEP_ALIVE));
-        let resolve = resolve.iter().map(|known| ((known.host.clone(), known.port), known.address)).collect();
-        Dialer { connector, resolve, own }
+        Dialer { connector, resolve: resolve.to_vec(), own }
     }
 
     pub(super) async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, Failure> {
-        let authority = match self.resolve.get(&(host.to_owned(), port)) {
+        let authority = match Resolve::find(&self.resolve, host, port) {
             Some(address) => address.to_string(),
             None if host.contains(':') => format!("[{host}]:{port}"),
             None => format!("{}:{port}", name_to_look_up(host)),

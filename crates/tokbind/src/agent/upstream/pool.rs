@@ -12,10 +12,11 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::{Connection, SendError};
 use super::dial::Dialer;
+use super::failure::{Body, Failure};
 use super::site::Site;
-use super::{Body, Failure};
-use crate::KeyStore;
-use crate::agent::origin::{Origin, Resolve, Scheme};
+use crate::Resolve;
+use crate::agent::origin::{Origin, Scheme};
+use crate::keys::KeyStore;
 use crate::tls::{ConnectOptions, Connector};
 
 /// How often connections that nobody uses are looked for.

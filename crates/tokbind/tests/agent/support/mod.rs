@@ -1,25 +1,17 @@
 //! A browser, an agent and the servers behind it, all in this process.
 
-mod browser;
-mod identity;
-mod routes;
-mod site;
-
 use std::net::SocketAddr;
-use std::path::Path;
 
 use openssl::x509::X509;
 use tokbind::agent::{Agent, AgentOptions, Authority};
-use tokbind::tls::{ConnectOptions, Offer};
-use tokbind::{KeyParameters, KeyStore, PrivateKey};
+use tokbind::keys::KeyStore;
+use tokbind::{KeyParameters, PrivateKey};
 use token_binding::Signer;
 use token_binding::header::encode;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use browser::{Browser, exchange};
-pub(crate) use identity::certificate;
-pub(crate) use site::{Site, SiteOptions};
+pub(crate) use tokbind_testing::{Browser, Site, SiteOptions, certificate, exchange};
 
 /// A running agent. It resolves each `HOST.test:443` to the site that was named.
 pub(crate) struct Scene {
@@ -75,15 +67,4 @@ impl Scene {
     pub(crate) async fn ended(self) -> usize {
         self.running.await.unwrap()
     }
-}
-
-/// Options of a client without Token Binding that trusts this certificate.
-pub(crate) fn plain_client(trusted: X509) -> ConnectOptions {
-    ConnectOptions::new().ca_certificate(trusted).offer(Offer::None)
-}
-
-/// The bytes of a file's permissions.
-pub(crate) fn mode(path: &Path) -> u32 {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }

@@ -1,0 +1,8 @@
+//! The real command, run.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod agent;
+mod get;
+mod keys;
+mod support;
+mod verify;

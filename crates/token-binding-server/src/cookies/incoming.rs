@@ -1,0 +1,261 @@
+//! The request's `Cookie` header: bound cookies are unsealed or taken out, all others stay as they are.
+//!
+//! The header is split at `;`, as RFC 6265bis and most applications do it. Some applications also split at a comma or at
+//! white space, and httpd joins the `Cookie` lines of an HTTP/1.1 request with a comma. So a bound name is looked for
+//! wherever one of them would see a cookie begin: after a comma it starts a cookie of its own; anywhere else the cookie
+//! that hides it is taken out whole.
+
+use std::fmt;
+
+use super::hidden::{self, Hidden};
+use super::names::CookieNames;
+use super::seal::{Broken, Sealed};
+use super::settings::{Binder, Client, NoSealFor};
+
+/// What becomes of a `Cookie` header.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Incoming {
+    /// `None`: no cookie is left.
+    pub header: Option<Vec<u8>>,
+    /// Cookies whose seal holds.
+    pub accepted: u64,
+    pub refused: Vec<RefusedCookie>,
+}
+
+/// A cookie that does not reach the application.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RefusedCookie {
+    /// `None` for a cookie without a name: what stands there is its value, and no business of the log.
+    pub name: Option<Vec<u8>>,
+    pub cause: Cause,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    Seal(Broken),
+    Policy(NoSealFor),
+    /// A bound name inside another cookie, where some applications would find it.
+    Hidden,
+    /// The header that RFC 2965 had, and some of httpd's modules read.
+    Cookie2,
+}
+
+/// The words for the log.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Seal(Broken::NoSeal) => "not sealed by this server",
+            Self::Seal(Broken::UnknownSecret) => "sealed with a secret that is not in force here",
+            Self::Seal(Broken::OtherRealm) => {
+                "sealed for another virtual host: hosts that share it need one TokenBindingCookieRealm"
+            }
+            Self::Seal(Broken::ForUnbound) => {
+                "sealed for clients without Token Binding, and this one has it: a new login gets a bound one"
+            }
+            Self::Seal(Broken::ForBound) => "bound to a client's key, and this request proves none",
+            Self::Seal(Broken::Invalid) => "bound to another client's key, or changed",
+            Self::Policy(NoSealFor::Unbound) => {
+                "no Token Binding on this request, and TokenBindingCookiePolicy is required"
+            }
+            Self::Policy(NoSealFor::Unknown) => "of a request whose Token Binding is not known",
+            Self::Policy(NoSealFor::Trace) => "of a TRACE request, whose answer would show it",
+            Self::Hidden => "hidden inside another cookie",
+            Self::Cookie2 => "the Cookie2 header, which no browser sends",
+        })
+    }
+}
+
+/// Unseals what can be unsealed for this client, and leaves the rest of the bound cookies out.
+pub fn rewrite(binder: Binder<'_>, client: Client<'_>, header: &[u8]) -> Incoming {
+    let kept = Vec::with_capacity(header.len());
+    let mut rewriting = Rewriting { binder, client, kept, has_kept: false, result: Incoming::default() };
+    let mut rest = header;
+    while let Some(end) = memchr::memchr(b';', rest) {
+        let (piece, following) = around(rest, end);
+        rewriting.piece(piece);
+        rest = following;
+    }
+    rewriting.piece(rest);
+    rewriting.finish()
+}
+
+struct Rewriting<'a> {
+    binder: Binder<'a>,
+    client: Client<'a>,
+    /// What is left of the header, and whether anything is: it may be an empty cookie.
+    kept: Vec<u8>,
+    has_kept: bool,
+    result: Incoming,
+}
+
+impl Rewriting<'_> {
+    /// What stands between two semicolons: one cookie, or several that commas keep apart.
+    fn piece(&mut self, piece: &[u8]) {
+        let mut rest = Some(piece);
+        let mut is_first = true;
+        while let Some(piece) = rest.take() {
+            let cookie = Cookie { is_first, ..Cookie::of(piece) };
+            is_first = false;
+            rest = if self.is_bound(&cookie) { self.bound(&cookie) } else { self.other(piece) };
+        }
+    }
+
+    fn is_bound(&self, cookie: &Cookie<'_>) -> bool {
+        self.binder.names.binds(cookie.name) && !cookie.is_nothing()
+    }
+
+    /// A cookie with a bound name. Returns what follows it: perhaps another line of the request, that httpd joined to this
+    /// one with a comma. A sealed value says itself where it ends, so that no byte is looked at twice.
+    fn bound<'h>(&mut self, cookie: &Cookie<'h>) -> Option<&'h [u8]> {
+        let (Some(value), true) = (cookie.value, cookie.is_plain) else {
+            self.refuse(cookie, Cause::Seal(Broken::NoSeal));
+            return None;
+        };
+        let (sealed, rest) = match Sealed::read(value) {
+            Some((sealed, [])) => (Some(sealed), None),
+            Some((sealed, [b',', rest @ ..])) => (Some(sealed), Some(rest)),
+            other => {
+                let rest = other.map_or(value, |(_, rest)| rest);
+                (None, line_after_comma(rest).map(|comma| around(rest, comma).1))
+            }
+        };
+        match sealed.ok_or(Cause::Seal(Broken::NoSeal)).and_then(|sealed| self.open(cookie.name, sealed)) {
+            Ok(value) => self.accept(cookie, &value),
+            Err(cause) => self.refuse(cookie, cause),
+        }
+        rest
+    }
+
+    /// A cookie with another name. Returns what follows it.
+    fn other<'h>(&mut self, piece: &'h [u8]) -> Option<&'h [u8]> {
+        match hidden::find(self.binder.names, piece) {
+            None => {
+                self.keep(&[piece]);
+                None
+            }
+            Some(Hidden::AfterComma(comma)) => {
+                let (before, rest) = around(piece, comma);
+                // Without an equals sign the name before the comma is seen here for the first time.
+                match Cookie::of(before) {
+                    cookie if self.is_bound(&cookie) => self.refuse(&cookie, Cause::Seal(Broken::NoSeal)),
+                    _ => self.keep(&[before]),
+                }
+                Some(rest)
+            }
+            Some(Hidden::Elsewhere(name)) => {
+                let name = name.iter().all(is_in_names).then(|| name.to_vec());
+                self.result.refused.push(RefusedCookie { name, cause: Cause::Hidden });
+                None
+            }
+        }
+    }
+
+    fn open(&self, name: &[u8], sealed: Sealed<'_>) -> Result<Vec<u8>, Cause> {
+        let client = self.binder.sealed_for(self.client).map_err(Cause::Policy)?;
+        let value = sealed.open(self.binder.keyring, name, client).map_err(Cause::Seal)?;
+        // Somebody may have had an application set it.
+        if hidden::is_in_value(self.binder.names, name, &value) {
+            return Err(Cause::Hidden);
+        }
+        Ok(value)
+    }
+
+    fn accept(&mut self, cookie: &Cookie<'_>, value: &[u8]) {
+        self.result.accepted += 1;
+        self.keep(&[cookie.before, cookie.name, b"=", value]);
+    }
+
+    fn keep(&mut self, parts: &[&[u8]]) {
+        if std::mem::replace(&mut self.has_kept, true) {
+            self.kept.push(b';');
+        }
+        for part in parts {
+            self.kept.extend(*part);
+        }
+    }
+
+    fn refuse(&mut self, cookie: &Cookie<'_>, cause: Cause) {
+        let name = cookie.is_named(self.binder.names).then(|| cookie.name.to_vec());
+        self.result.refused.push(RefusedCookie { name, cause });
+    }
+
+    fn finish(self) -> Incoming {
+        let Self { kept: mut header, mut result, .. } = self;
+        // A cookie that has become the first has no white space before it.
+        if !result.refused.is_empty() {
+            let start = header.len() - header.trim_ascii_start().len();
+            header.drain(..start);
+        }
+        if header.iter().any(|byte| *byte != b';' && !byte.is_ascii_whitespace()) {
+            result.header = Some(header);
+        }
+        result
+    }
+}
+
+/// A cookie as it stands between semicolons.
+struct Cookie<'h> {
+    before: &'h [u8],
+    name: &'h [u8],
+    value: Option<&'h [u8]>,
+    /// Whether there is nothing but white space before the name.
+    is_plain: bool,
+    /// Whether it begins where a cookie must begin, and not behind a comma, which may be a value's.
+    is_first: bool,
+}
+
+impl<'h> Cookie<'h> {
+    fn of(piece: &'h [u8]) -> Self {
+        // Some applications read `=name=value` as a cookie without a name, some as this name.
+        let is_before = |byte: &u8| *byte == b'=' || byte.is_ascii_whitespace();
+        let start = piece.iter().position(|byte| !is_before(byte)).unwrap_or(piece.len());
+        let (before, rest) = piece.split_at_checked(start).unwrap_or((piece, b""));
+        let is_plain = !before.contains(&b'=');
+        match memchr::memchr(b'=', rest) {
+            Some(equals) => {
+                let (name, value) = around(rest, equals);
+                Self { before, name, value: Some(value), is_plain, is_first: true }
+            }
+            None => Self { before, name: rest, value: None, is_plain, is_first: true },
+        }
+    }
+
+    /// Whether what stands before the equals sign is the cookie's name, and nothing else. A browser sends a cookie without a
+    /// name as its bare value, which can have an equals sign in it, most likely as base64's padding, and httpd joins it with
+    /// a comma to a cookie of the next line.
+    fn is_named(&self, names: &CookieNames) -> bool {
+        let is_padding = |value: &[u8]| value.iter().all(|byte| *byte == b'=');
+        let Some(value) = self.value else { return false };
+        self.is_plain
+            && (self.is_first || !names.are_open() || Sealed::read(value).is_some())
+            && self.name.trim_ascii().iter().all(is_in_names)
+            && !(matches!(names, CookieNames::All) && is_padding(value))
+    }
+
+    /// Only white space, as between two semicolons.
+    fn is_nothing(&self) -> bool {
+        self.name.is_empty() && self.value.is_none() && self.is_plain
+    }
+}
+
+/// The first comma in a value that `name=` follows.
+fn line_after_comma(value: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b',', value).find(|comma| {
+        let rest = around(value, *comma).1.trim_ascii_start();
+        let name = rest.iter().take_while(|byte| crate::headers::is_token(**byte)).count();
+        name > 0 && rest.get(name) == Some(&b'=')
+    })
+}
+
+/// Whether names of cookies have this character: a token's, and PHP's brackets.
+fn is_in_names(byte: &u8) -> bool {
+    crate::headers::is_token(*byte) || b"[]".contains(byte)
+}
+
+/// What is before the byte at `at`, and what is after it.
+fn around(bytes: &[u8], at: usize) -> (&[u8], &[u8]) {
+    (bytes.get(..at).unwrap_or(bytes), bytes.get(at + 1..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Reads the secrets of a configuration and makes keys of them, at a start or a restart.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::keyring::Keys;
+use super::secret::{Secret, SecretSource};
+
+/// How long the commands of a configuration may take together. A vault answers within a second, or after an attempt or two that fail. At a restart the old
+/// processes have stopped listening, and new clients wait as long as httpd does.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A source, and the path that it had then: both may stay and ServerRoot change.
+type Place = (PathBuf, SecretSource);
+
+/// The secrets that are in force since the last start or restart. They are needed once more if one is bad at the next.
+pub struct LastGood(BTreeMap<Place, Secret>);
+
+impl LastGood {
+    pub const fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+/// Reads the secrets of one configuration, each of them once, and makes keys of them.
+pub struct Reading<'a> {
+    server_root: PathBuf,
+    /// `None` at a start: what is bad then ends it. At a restart httpd goes on without.
+    last_good: Option<&'a LastGood>,
+    /// What is in force of each source.
+    secrets: BTreeMap<Place, Option<Secret>>,
+    /// For all commands together.
+    time_left: Duration,
+}
+
+impl<'a> Reading<'a> {
+    pub fn at_start(server_root: PathBuf) -> Self {
+        Self { server_root, last_good: None, secrets: BTreeMap::new(), time_left: PATIENCE }
+    }
+
+    pub fn at_restart(server_root: PathBuf, last_good: &'a LastGood) -> Self {
+        Self { server_root, last_good: Some(last_good), secrets: BTreeMap::new(), time_left: PATIENCE }
+    }
+
+    /// The keys of these secrets, or `None` if none is to be had at a restart. `warn` is told what is bad and what follows, the
+    /// error is what ends a start: sentences that name the source.
+    pub fn keys(
+        &mut self,
+        sources: &[SecretSource],
+        mut warn: impl FnMut(String),
+    ) -> Result<Option<Keys>, String> {
+        let mut good: Vec<(&SecretSource, Secret)> = Vec::with_capacity(sources.len());
+        for source in sources {
+            let Some(secret) = self.secret(source, &mut warn)? else { continue };
+            // At a start, no keys are made of it.
+            match good.iter().find(|(_, known)| *known == secret) {
+                Some((other, _)) if self.last_good.is_some() => {
+                    warn(format!("{source}: it is the same secret as that of {other}. It is left out"));
+                }
+                _ => good.push((source, secret)),
+            }
+        }
+        let secrets: Vec<Secret> = good.into_iter().map(|(_, secret)| secret).collect();
+        match Keys::new(&secrets) {
+            Err(problem) if self.last_good.is_some() => {
+                let names = sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                warn(format!("{names}: {problem}. Virtual hosts that need it refuse their requests"));
+                Ok(None)
+            }
+            keys => keys.map(Some),
+        }
+    }
+
+    /// What is in force of a source; `None` is nothing, at a restart.
+    fn secret(
+        &mut self,
+        source: &SecretSource,
+        warn: &mut impl FnMut(String),
+    ) -> Result<Option<Secret>, String> {
+        let place = (source.path(&self.server_root), source.clone());
+        if let Some(known) = self.secrets.get(&place) {
+            return Ok(known.clone());
+        }
+        let secret = match (source.read(&self.server_root, &mut self.time_left), self.last_good) {
+            (Ok(secret), _) => Some(secret),
+            (Err(problem), None) => return Err(format!("{source}: {problem}")),
+            (Err(problem), Some(LastGood(last_good))) => {
+                let kept = last_good.get(&place).cloned();
+                let follows = match kept {
+                    Some(_) => "The secret from before the restart stays in force",
+                    None => "It is left out",
+                };
+                warn(format!("{source}: {problem}. {follows}"));
+                kept
+            }
+        };
+        self.secrets.insert(place, secret.clone());
+        Ok(secret)
+    }
+
+    /// What is in force now. Whatever else was before is forgotten with it.
+    pub fn into_last_good(self) -> LastGood {
+        let good = |(place, secret): (Place, Option<Secret>)| secret.map(|secret| (place, secret));
+        LastGood(self.secrets.into_iter().filter_map(good).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! The realm of a virtual host (`TokenBindingCookieRealm`): whose cookies its seals are good for.
+
+use openssl::sha::sha256;
+
+/// How many characters of a seal say which realm it was made for.
+pub(super) const TAG_LENGTH: usize = 4;
+
+/// Hosts of one realm share their bound cookies. Names are compared as hosts' names are: without regard to case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Realm {
+    name: Box<[u8]>,
+    tag: [u8; TAG_LENGTH],
+}
+
+impl Realm {
+    /// The realm of a virtual host that names none: its `ServerName`, without a port.
+    pub fn of_host(server_name: &[u8]) -> Self {
+        let name = server_name.strip_suffix(b".").unwrap_or(server_name).to_ascii_lowercase();
+        let text = token_binding::header::encode(&sha256(&name));
+        let mut tag = [b'A'; TAG_LENGTH];
+        for (place, byte) in tag.iter_mut().zip(text.bytes()) {
+            *place = byte;
+        }
+        Self { name: name.into(), tag }
+    }
+
+    /// The words of `TokenBindingCookieRealm`.
+    pub fn parse(words: &[&str]) -> Result<Self, String> {
+        const ALLOWED: &str =
+            "one name, such as the site's domain: letters, digits, \"-\", \"_\", \".\" and \":\"";
+        match words {
+            [] => Err(format!("takes a value: {ALLOWED}")),
+            [word] if is_name(word) => Ok(Self::of_host(word.as_bytes())),
+            [word] => Err(format!("invalid value \"{word}\"; allowed: {ALLOWED}")),
+            [_, second, ..] => Err(format!("unexpected second value \"{second}\"; allowed: {ALLOWED}")),
+        }
+    }
+
+    /// Part of what each seal covers.
+    pub(super) fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// A hint which realm a seal is of, for the log: the seal itself covers the name.
+    pub(super) fn tag(&self) -> &[u8; TAG_LENGTH] {
+        &self.tag
+    }
+}
+
+fn is_name(word: &str) -> bool {
+    (1..=255).contains(&word.len())
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+        && word != "."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_names_are_compared_without_regard_to_case_and_final_dot() {
+        assert_eq!(Realm::parse(&["Www.Example.COM"]), Ok(Realm::of_host(b"www.example.com.")));
+        assert_ne!(Realm::of_host(b"a.test"), Realm::of_host(b"b.test"));
+        assert_ne!(Realm::of_host(b"a.test").tag, Realm::of_host(b"b.test").tag);
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        for (words, quoted) in [
+            (&[""][..], "\"\""),
+            (&["a b"], "\"a b\""),
+            (&["."], "\".\""),
+            (&["\u{e9}.test"], "\u{e9}"),
+            (&["a.test", "b.test"], "\"b.test\""),
+            (&[], "one name"),
+        ] {
+            let error = Realm::parse(words).unwrap_err();
+            assert!(error.contains(quoted) && error.contains("one name"), "{error}");
+        }
+        assert!(Realm::parse(&[&"a".repeat(256)]).is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! Secrets: where `TokenBindingCookieSecret` says that they are, and what is not accepted as one. No message holds a
+//! secret, or a part of one.
+
+use std::fmt;
+use std::fs::{self, File, Metadata};
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use super::command::{self, Limits};
+
+/// 256 bits, if every byte is random; 192 bits of base64.
+const SHORTEST: usize = 32;
+const LONGEST: usize = 64 * 1024;
+/// Different bytes that even 32 random hexadecimal digits have, but for one case in a billion.
+const LEAST_VARIETY: usize = 7;
+
+/// How to make a secret, for those who need one.
+pub const RECIPE: &str = "make one with: openssl rand -base64 48 > FILE; chmod 600 FILE; chown root FILE";
+
+/// Where a secret comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SecretSource {
+    /// `file:PATH`, relative to ServerRoot.
+    File(String),
+    /// `exec:COMMAND [ARGUMENT...]`: what the command writes to its standard output. Run without a shell.
+    Exec(String, Vec<String>),
+}
+
+/// A secret that is good enough.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl SecretSource {
+    /// The words of a `TokenBindingCookieSecret` line.
+    pub fn parse(words: &[&str]) -> Result<Self, String> {
+        const ALLOWED: &str = "file:PATH, or exec:COMMAND [ARGUMENT...]";
+        let (first, arguments) = words.split_first().ok_or(format!("takes a value: {ALLOWED}"))?;
+        let source = match first.split_once(':') {
+            Some(("file", path)) if !path.is_empty() => match arguments.first() {
+                None => Self::File(path.to_owned()),
+                Some(second) => {
+                    return Err(format!(
+                        "takes one file a line, and \"{second}\" is a second; allowed: {ALLOWED}"
+                    ));
+                }
+            },
+            Some(("exec", command)) if !command.is_empty() => {
+                Self::Exec(command.to_owned(), arguments.iter().map(|word| (*word).to_owned()).collect())
+            }
+            // Whoever writes the secret itself here does not find it in the log.
+            _ => return Err(format!("invalid value (not shown: it may be a secret); allowed: {ALLOWED}")),
+        };
+        Ok(source)
+    }
+
+    /// Its file or command.
+    pub(super) fn path(&self, server_root: &Path) -> PathBuf {
+        let (Self::File(path) | Self::Exec(path, _)) = self;
+        server_root.join(path)
+    }
+
+    /// `time_left` is what commands may take, and less by what this one took.
+    pub(super) fn read(&self, server_root: &Path, time_left: &mut Duration) -> Result<Secret, String> {
+        let path = self.path(server_root);
+        let content = match self {
+            Self::File(_) => read_file(&path),
+            Self::Exec(_, arguments) => {
+                if time_left.is_zero() {
+                    return Err("not run: the commands before it took all the time there is".into());
+                }
+                let start = Instant::now();
+                let answer = command::run(&path, arguments, Limits { bytes: LONGEST, time: *time_left });
+                *time_left = time_left.saturating_sub(start.elapsed());
+                answer
+            }
+        };
+        Secret::from_content(content?)
+    }
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file:{path}"),
+            Self::Exec(command, _) => write!(f, "exec:{command}"),
+        }
+    }
+}
+
+impl Secret {
+    /// What a file holds or a command says, less one newline at its end.
+    fn from_content(content: Zeroizing<Vec<u8>>) -> Result<Self, String> {
+        let secret = content.strip_suffix(b"\n").unwrap_or(&content);
+        Self::check(secret)?;
+        // It is kept, and no longer than it is.
+        Ok(Self(Zeroizing::new(secret.to_vec())))
+    }
+
+    fn check(bytes: &[u8]) -> Result<(), String> {
+        let mut different = bytes.to_vec();
+        different.sort_unstable();
+        different.dedup();
+        let different = Zeroizing::new(different).len();
+        if bytes.is_empty() {
+            Err(format!("it is empty; {RECIPE}"))
+        } else if bytes.len() < SHORTEST {
+            Err(format!(
+                "{} bytes are too short for a secret, {SHORTEST} are the least; {RECIPE}",
+                bytes.len()
+            ))
+        } else if different < LEAST_VARIETY {
+            Err(format!("it has too few distinct bytes to be random; {RECIPE}"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A secret that is at hand.
+    pub fn new(bytes: Vec<u8>) -> Result<Self, String> {
+        Self::from_content(Zeroizing::new(bytes))
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    // Asked first: opening a FIFO would wait for its other end.
+    check_file(&fs::metadata(path).map_err(|error| error.to_string())?)?;
+    let mut file = File::open(path).map_err(|error| error.to_string())?;
+    // And again: it is this file that is read.
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    check_file(&metadata)?;
+    // As large as it can get: a buffer that grows leaves copies behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
+    file.by_ref().take(metadata.len()).read_to_end(&mut content).map_err(|error| error.to_string())?;
+    Ok(content)
+}
+
+fn check_file(metadata: &Metadata) -> Result<(), String> {
+    if !metadata.is_file() {
+        return Err("it is not a regular file".into());
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return Err(format!(
+            "mode {:o} lets others than its owner use it; chmod 600 (and make a new secret: this one may be known)",
+            metadata.mode() & 0o7777
+        ));
+    }
+    // httpd reads it before it gives up root's rights. /proc/self belongs to who this process runs as.
+    let us = fs::metadata("/proc/self").map_or(0, |us| us.uid());
+    if metadata.uid() != 0 && metadata.uid() != us {
+        return Err(format!("user {} owns it; it must be root, or who starts httpd", metadata.uid()));
+    }
+    if metadata.len() > LONGEST as u64 {
+        return Err(format!("{} bytes are too many for a secret", metadata.len()));
+    }
+    Ok(())
+}
+
+/// httpd's ServerRoot as a path.
+pub fn server_root(path: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt as _;
+    Path::new(std::ffi::OsStr::from_bytes(path)).to_path_buf()
+}

@@ -1,0 +1,199 @@
+//! What an administrator wrote about cookies, and what is in force of it.
+
+use super::keyring::Keyring;
+use super::names::CookieNames;
+use super::realm::Realm;
+use super::seal::SealedFor;
+use super::secret::{RECIPE, SecretSource};
+
+/// `TokenBindingCookiePolicy`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum CookiePolicy {
+    /// Clients without Token Binding get cookies that are sealed as unbound.
+    #[default]
+    Optional,
+    /// Clients without Token Binding get no bound cookie, and none of theirs reaches the application.
+    Required,
+}
+
+/// The settings of a server or virtual host.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct CookieSettings {
+    pub names: Option<CookieNames>,
+    pub secrets: Option<Vec<SecretSource>>,
+    pub encrypt: Option<bool>,
+    pub policy: Option<CookiePolicy>,
+    pub realm: Option<Realm>,
+    /// The keys of `secrets` for the realm, from start-up on.
+    pub keyring: Option<Keyring>,
+}
+
+/// What is in force on a virtual host that binds cookies.
+#[derive(Debug, Clone, Copy)]
+pub struct Binder<'a> {
+    pub names: &'a CookieNames,
+    pub keyring: &'a Keyring,
+    pub encrypt: bool,
+    pub policy: CookiePolicy,
+}
+
+/// Whom a request comes from, as far as cookies are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client<'a> {
+    /// A client that proved this Token Binding ID.
+    Bound(&'a [u8]),
+    /// A client without Token Binding.
+    Unbound,
+    /// Nobody knows: the request was refused, or never judged, or is the server's own (HTTP/2 push). It brings no bound
+    /// cookie, and gets none.
+    Unknown,
+    /// Whoever asks to see the request as it has arrived (TRACE): whoever sees that, sees no cookie's own value.
+    Trace,
+}
+
+/// Why no seal is possible for a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NoSealFor {
+    /// `TokenBindingCookiePolicy required`, and the client has no Token Binding.
+    Unbound,
+    Unknown,
+    Trace,
+}
+
+impl CookieSettings {
+    pub fn merge(outer: &Self, inner: Self) -> Self {
+        let Self { names, secrets, encrypt, policy, realm, keyring } = inner;
+        Self {
+            names: names.or_else(|| outer.names.clone()),
+            secrets: secrets.or_else(|| outer.secrets.clone()),
+            encrypt: encrypt.or(outer.encrypt),
+            policy: policy.or(outer.policy),
+            realm: realm.or_else(|| outer.realm.clone()),
+            keyring: keyring.or_else(|| outer.keyring.clone()),
+        }
+    }
+
+    /// Repeated lines of one section add up.
+    pub fn add_names(&mut self, words: &[&str]) -> Result<(), String> {
+        self.names = Some(CookieNames::add(self.names.as_ref(), words)?);
+        Ok(())
+    }
+
+    /// Repeated lines of one section add up.
+    pub fn add_secret(&mut self, words: &[&str]) -> Result<(), String> {
+        let source = SecretSource::parse(words)?;
+        self.secrets.get_or_insert_default().push(source);
+        Ok(())
+    }
+
+    pub fn names(&self) -> Option<&CookieNames> {
+        self.names.as_ref().filter(|names| names.binds_any())
+    }
+
+    /// The secrets to load: `None` where no cookie is bound.
+    pub fn needs_secrets(&self) -> Result<Option<&[SecretSource]>, String> {
+        match (self.names(), self.secrets.as_deref()) {
+            (None, _) => Ok(None),
+            (Some(_), Some(secrets)) => Ok(Some(secrets)),
+            (Some(_), None) => Err(format!(
+                "TokenBindingCookie needs a secret: TokenBindingCookieSecret file:FILE; {RECIPE}"
+            )),
+        }
+    }
+
+    /// `Err` if cookies are bound here and the keys are not there: a restart found no good secret. A start ends then.
+    pub fn binder(&self) -> Result<Option<Binder<'_>>, NoKeys> {
+        let Some(names) = self.names() else { return Ok(None) };
+        let keyring = self.keyring.as_ref().ok_or(NoKeys)?;
+        let policy = self.policy.unwrap_or_default();
+        Ok(Some(Binder { names, keyring, encrypt: self.encrypt.unwrap_or(true), policy }))
+    }
+}
+
+/// Cookies are to be bound, and there are no keys.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoKeys;
+
+impl Binder<'_> {
+    /// Whom to seal for, and whose seals to take, when this client asks.
+    pub fn sealed_for<'c>(&self, client: Client<'c>) -> Result<SealedFor<'c>, NoSealFor> {
+        match (client, self.policy) {
+            (Client::Bound(id), _) => Ok(SealedFor::Key(id)),
+            (Client::Unbound, CookiePolicy::Optional) => Ok(SealedFor::Unbound),
+            (Client::Unbound, CookiePolicy::Required) => Err(NoSealFor::Unbound),
+            (Client::Unknown, _) => Err(NoSealFor::Unknown),
+            (Client::Trace, _) => Err(NoSealFor::Trace),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use super::super::keyring::Keys;
+    use super::super::seal::{Form, NotSealed};
+    use super::super::secret::Secret;
+    use super::*;
+
+    /// A sealed value, alone.
+    pub(crate) fn seal(
+        keyring: &Keyring,
+        form: Form,
+        name: &[u8],
+        value: &[u8],
+        client: SealedFor<'_>,
+    ) -> Result<Vec<u8>, NotSealed> {
+        let mut sealed = Vec::new();
+        super::super::seal::seal(keyring, form, name, value, client, &mut sealed).map(|()| sealed)
+    }
+
+    pub(crate) fn keyring() -> Keyring {
+        let secret = Secret::new((0..48).collect()).unwrap();
+        Keyring::new(Arc::new(Keys::new(&[secret]).unwrap()), Realm::of_host(b"a.test"))
+    }
+
+    pub(crate) fn settings(words: &[&str], policy: CookiePolicy) -> CookieSettings {
+        CookieSettings {
+            names: Some(CookieNames::add(None, words).unwrap()),
+            secrets: Some(vec![SecretSource::File("secret".into())]),
+            encrypt: None,
+            policy: Some(policy),
+            realm: Some(Realm::of_host(b"a.test")),
+            keyring: Some(keyring()),
+        }
+    }
+
+    #[test]
+    fn the_inner_value_wins_whole_and_silence_inherits() {
+        let outer = settings(&["a"], CookiePolicy::Required);
+        assert_eq!(CookieSettings::merge(&outer, CookieSettings::default()), outer);
+        let inner = CookieSettings { encrypt: Some(false), ..settings(&["none"], CookiePolicy::Optional) };
+        assert_eq!(CookieSettings::merge(&outer, inner.clone()), inner);
+        assert!(inner.binder().unwrap().is_none(), "none binds nothing");
+    }
+
+    #[test]
+    fn cookies_without_a_secret_are_refused_and_nothing_needs_none() {
+        let mut without = settings(&["a"], CookiePolicy::Optional);
+        (without.secrets, without.keyring) = (None, None);
+        assert!(without.needs_secrets().unwrap_err().contains("openssl rand -base64 48 > FILE"));
+        assert_eq!(without.binder().unwrap_err(), NoKeys);
+        assert_eq!(CookieSettings::default().needs_secrets(), Ok(None));
+        assert!(CookieSettings::default().binder().unwrap().is_none());
+    }
+
+    #[test]
+    fn who_gets_which_seal() {
+        let (optional, required) =
+            (settings(&["a"], CookiePolicy::Optional), settings(&["a"], CookiePolicy::Required));
+        let (optional, required) = (optional.binder().unwrap().unwrap(), required.binder().unwrap().unwrap());
+        for binder in [optional, required] {
+            assert_eq!(binder.sealed_for(Client::Bound(b"id")), Ok(SealedFor::Key(b"id")));
+            assert_eq!(binder.sealed_for(Client::Unknown), Err(NoSealFor::Unknown));
+            assert_eq!(binder.sealed_for(Client::Trace), Err(NoSealFor::Trace));
+        }
+        assert_eq!(optional.sealed_for(Client::Unbound), Ok(SealedFor::Unbound));
+        assert_eq!(required.sealed_for(Client::Unbound), Err(NoSealFor::Unbound));
+    }
+}

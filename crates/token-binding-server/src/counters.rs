@@ -1,0 +1,176 @@
+//! What the server counts, over all its processes, for mod_status. The counters live in memory that the processes share;
+//! each is one atomic number: lock-free.
+
+use std::fmt::Write as _;
+use std::hash::Hasher as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Makes the enum of a table: what is counted, its name in `server-status?auto` after `TokenBinding`, and its words on the page.
+macro_rules! counts {
+    ($($(#[$doc:meta])* $count:ident: $name:literal, $words:literal;)+) => {
+        /// One thing that is counted.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Count { $($(#[$doc])* $count,)+ }
+
+        impl Count {
+            const ALL: &[Self] = &[$(Self::$count),+];
+
+            const fn name(self) -> &'static str {
+                match self { $(Self::$count => $name),+ }
+            }
+
+            const fn words(self) -> &'static str {
+                match self { $(Self::$count => $words),+ }
+            }
+        }
+    };
+}
+
+counts! {
+    /// Connections whose handshake negotiated Token Binding (a renegotiation counts again).
+    Negotiated: "Negotiated", "connections with Token Binding";
+    /// TLS connections whose client did not offer it.
+    NotOffered: "NotOffered", "TLS connections without an offer of it";
+    /// TLS connections whose client offered what is not accepted here.
+    NotAgreed: "NotAgreed", "TLS connections with an offer that is not accepted";
+    /// Messages whose signatures were checked and are right.
+    Verified: "Verified", "messages verified";
+    /// Messages that were verified before on the same connection.
+    FromCache: "FromCache", "messages known from before, on the same connection";
+    /// TB101.
+    DuplicateHeader: "RefusedDuplicateHeader", "TB101: more than one header";
+    /// TB102.
+    MissingHeader: "RefusedMissingHeader", "TB102: header missing";
+    /// TB103.
+    HeaderNotNegotiated: "RefusedNotNegotiated", "TB103: header, but not negotiated";
+    /// TB104.
+    NotAcceptedHere: "RefusedNotAcceptedHere", "TB104: not accepted by the virtual host";
+    /// TB105.
+    WrongMessage: "RefusedWrongMessage", "TB105: message wrong";
+    /// TB107, TB108: what a trusted proxy sent.
+    Forwarded: "RefusedForwarded", "TB107, TB108: wrong headers of a trusted proxy";
+    /// TB110.
+    HopByHop: "RefusedConnection", "TB110: Connection names the headers that pass bindings on";
+    /// TB106.
+    Fault: "RefusedFault", "TB106: fault of the server";
+    /// Bound cookies set.
+    CookiesSealed: "CookiesSealed", "bound cookies set";
+    /// Bound cookies that a client may not get.
+    CookiesWithheld: "CookiesWithheld", "bound cookies withheld from clients";
+    /// Bound cookies whose seal held.
+    CookiesAccepted: "CookiesAccepted", "bound cookies accepted";
+    /// Bound cookies that did not reach the application.
+    CookiesRefused: "CookiesRefused", "bound cookies refused";
+}
+
+/// What the server's processes share. Zeroed memory is a valid value.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Shared {
+    pub counters: Counters,
+    /// Cookies that were warned of.
+    pub warned: Names,
+}
+
+/// A set of names that some are put into, and the rest forgotten. Lock-free.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Names([AtomicU64; 64]);
+
+impl Default for Names {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; 64])
+    }
+}
+
+impl Names {
+    /// Puts the name in. Whether it is new; a set that is full takes no more, and says that nothing is new.
+    pub fn add(&self, name: &[u8]) -> bool {
+        let mut hasher = std::hash::DefaultHasher::new();
+        hasher.write(name);
+        // Zero stands for a free place.
+        let hash = hasher.finish().max(1);
+        for place in &self.0 {
+            match place.compare_exchange(0, hash, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(there) if there == hash => return false,
+                Err(_) => {}
+            }
+        }
+        false
+    }
+
+    pub fn clear(&self) {
+        for place in &self.0 {
+            place.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// All counters.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Counters([AtomicU64; Count::ALL.len()]);
+
+impl Counters {
+    pub fn add(&self, count: Count, number: u64) {
+        if let Some(counter) = self.0.get(count as usize) {
+            counter.fetch_add(number, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self, count: Count) -> u64 {
+        self.0.get(count as usize).map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+
+    /// `server-status?auto`: a line each.
+    pub fn as_lines(&self) -> String {
+        let mut text = String::new();
+        for &count in Count::ALL {
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "TokenBinding{}: {}", count.name(), self.get(count));
+        }
+        text
+    }
+
+    /// A part of the HTML page.
+    pub fn as_html(&self) -> String {
+        let mut text = "<hr />\n<h2>Token Binding</h2>\n<table>\n".to_owned();
+        for &count in Count::ALL {
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "<tr><td>{}</td><td>{}</td></tr>", count.words(), self.get(count));
+        }
+        text + "</table>\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_new_once() {
+        let names = Names::default();
+        assert!(names.add(b"sid") && !names.add(b"sid") && names.add(b"tid"));
+        names.clear();
+        assert!(names.add(b"sid"));
+        let new = (0..100).filter(|number: &u32| names.add(&number.to_be_bytes())).count();
+        assert_eq!(new, 63, "a full set takes no more");
+    }
+
+    #[test]
+    fn each_is_counted_and_shown_for_itself() {
+        let counters = Counters::default();
+        for (number, &count) in Count::ALL.iter().enumerate() {
+            assert_eq!(count as usize, number);
+            counters.add(count, number as u64 + 1);
+        }
+        let (lines, html) = (counters.as_lines(), counters.as_html());
+        for (number, &count) in Count::ALL.iter().enumerate() {
+            let (name, words) = (count.name(), count.words());
+            assert!(lines.contains(&format!("TokenBinding{name}: {}\n", number + 1)), "{lines}");
+            assert!(html.contains(&format!("<td>{words}</td><td>{}</td>", number + 1)), "{html}");
+        }
+        assert_eq!(lines.lines().count(), Count::ALL.len());
+    }
+}

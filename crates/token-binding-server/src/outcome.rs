@@ -1,0 +1,227 @@
+//! Why a request was not taken as bound, and what follows from it: one place for status, log level, tag and words.
+
+use thiserror::Error;
+use token_binding::{ForwardedError, Negotiated};
+
+use crate::counters::Count;
+
+/// Why a request's Token Binding was not accepted. Its words are for the error log.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// RFC 8473 s2: the server MUST answer 400.
+    #[error("more than one Sec-Token-Binding header")]
+    DuplicateHeader,
+    #[error("no Sec-Token-Binding header, though Token Binding is negotiated on the connection")]
+    MissingHeader,
+    #[error("Sec-Token-Binding header, though Token Binding is not negotiated on the connection")]
+    NotNegotiated,
+    /// Negotiated at the handshake's virtual host, but with what the request's virtual host does not accept.
+    #[error(
+        "the connection's Token Binding ({}, version {}) is not accepted by this virtual host",
+        .0.key_parameters,
+        .0.version
+    )]
+    NotAcceptedHere(Negotiated),
+    #[error("Sec-Token-Binding not accepted: {0}")]
+    Message(token_binding::Error),
+    #[error("the trusted proxy's headers are not accepted: {0}")]
+    Forwarded(ForwardedError),
+    #[error(
+        "the trusted proxy's headers are not accepted: one of the Sec-...-Token-Binding-ID headers is there more than once (it \
+         must replace those that its clients send)"
+    )]
+    ForwardedTwice,
+    #[error(
+        "the trusted proxy sends Sec-...-Token-Binding-ID headers on a connection with Token Binding of its own: whose key \
+         counts is not clear"
+    )]
+    ForwardedOnBound,
+    #[error(
+        "the Connection header names a header that passes Token Bindings on, so that a proxy would leave it out"
+    )]
+    HopByHop,
+    #[error(transparent)]
+    Fault(Fault),
+}
+
+/// What can go wrong inside the module or the TLS library. Never a reason to serve a request as "not bound".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Fault {
+    /// A panic was caught while the connection's state was being changed.
+    #[error("the connection's state is unknown after an earlier fault")]
+    Poisoned,
+    #[error("OpenSSL could not export keying material")]
+    Exporter,
+    #[error("the handshake ended without Extended Master Secret")]
+    ExtendedMasterSecret,
+    /// A request arrived before its connection's keying material was exported.
+    #[error("no keying material was exported after the handshake")]
+    Incomplete,
+    #[error("OpenSSL could not make the fingerprint of the client's certificate")]
+    Certificate,
+}
+
+/// What a refusal means for the response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Response {
+    /// Serve the request, with nothing set.
+    Serve,
+    /// 400 Bad Request: the client's fault.
+    BadRequest,
+    /// 500 Internal Server Error: the server's.
+    ServerError,
+}
+
+/// How loud a line of the error log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Error,
+    Warning,
+    Notice,
+    Info,
+    Debug,
+}
+
+/// What follows from a refusal.
+struct Row {
+    /// Never reused for anything else.
+    tag: &'static str,
+    /// With `TokenBindingStrict Off`. With `On`, what is not our own fault is the client's.
+    lenient: Response,
+    level: Level,
+    count: Count,
+}
+
+impl Refusal {
+    /// One row a refusal.
+    #[rustfmt::skip]
+    fn row(&self) -> Row {
+        use Response::{BadRequest, Serve, ServerError};
+        let row = |tag, lenient, level, count| Row { tag, lenient, level, count };
+        match self {
+            Self::DuplicateHeader => row("TB101", BadRequest, Level::Info, Count::DuplicateHeader),
+            Self::MissingHeader => row("TB102", Serve, Level::Info, Count::MissingHeader),
+            Self::NotNegotiated => row("TB103", Serve, Level::Info, Count::HeaderNotNegotiated),
+            Self::NotAcceptedHere(_) => row("TB104", Serve, Level::Info, Count::NotAcceptedHere),
+            Self::Message(error) if error.is_internal() => row(tags::REQUEST_FAULT, ServerError, Level::Error, Count::Fault),
+            Self::Message(_) => row("TB105", Serve, Level::Info, Count::WrongMessage),
+            // There is no lenient way to read a proxy's headers that are wrong, or a reason to interfere with ours.
+            Self::Forwarded(_) | Self::ForwardedTwice => row("TB107", BadRequest, Level::Info, Count::Forwarded),
+            Self::ForwardedOnBound => row("TB108", BadRequest, Level::Info, Count::Forwarded),
+            Self::HopByHop => row("TB110", BadRequest, Level::Info, Count::HopByHop),
+            Self::Fault(_) => row(tags::REQUEST_FAULT, ServerError, Level::Error, Count::Fault),
+        }
+    }
+
+    pub fn response(&self, strict: bool) -> Response {
+        match self.row().lenient {
+            Response::Serve if strict => Response::BadRequest,
+            response => response,
+        }
+    }
+
+    pub fn level(&self, strict: bool) -> Level {
+        match self {
+            // With `TokenBindingStrict Off` this is how a client without Token Binding keys looks: nothing was refused.
+            Self::MissingHeader if !strict => Level::Debug,
+            _ => self.row().level,
+        }
+    }
+
+    /// The tag of its log line.
+    pub fn tag(&self) -> &'static str {
+        self.row().tag
+    }
+
+    /// What it counts as.
+    pub fn count(&self) -> Count {
+        self.row().count
+    }
+}
+
+/// The tags of the lines that don't come from a [`Refusal`].
+pub mod tags {
+    pub const STARTED: &str = "TB001";
+    pub const NO_TLS: &str = "TB002";
+    pub const CONFIGURATION: &str = "TB003";
+    pub const NOT_REGISTERED: &str = "TB004";
+    pub const SECRET: &str = "TB005";
+    pub const NO_MEMORY: &str = "TB006";
+    pub const SHARED_REALM: &str = "TB007";
+    pub const REQUEST_FAULT: &str = "TB106";
+    pub const NOT_TRUSTED: &str = "TB109";
+    pub const MALFORMED_EXTENSION: &str = "TB201";
+    pub const UNSAFE_HANDSHAKE: &str = "TB202";
+    pub const HANDSHAKE_FAULT: &str = "TB203";
+    pub const COOKIE_REFUSED: &str = "TB301";
+    pub const COOKIE_WITHHELD: &str = "TB302";
+    pub const COOKIE_TOO_LONG: &str = "TB303";
+    pub const COOKIE_FAULT: &str = "TB304";
+    pub const PANIC: &str = "TB901";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use token_binding::{Error, KeyParameters, ProtocolVersion};
+
+    fn every_refusal() -> Vec<Refusal> {
+        vec![
+            Refusal::DuplicateHeader,
+            Refusal::MissingHeader,
+            Refusal::NotNegotiated,
+            Refusal::NotAcceptedHere(Negotiated {
+                version: ProtocolVersion::V1_0,
+                key_parameters: KeyParameters::ECDSAP256,
+            }),
+            Refusal::Message(Error::NoProvided),
+            Refusal::Forwarded(ForwardedError::NoProvided { header: "Sec-Referred-Token-Binding-ID" }),
+            Refusal::ForwardedOnBound,
+            Refusal::HopByHop,
+            Refusal::Fault(Fault::Exporter),
+        ]
+    }
+
+    #[test]
+    fn strict_refuses_every_one_of_them() {
+        for refusal in every_refusal() {
+            let expected = if matches!(refusal, Refusal::Fault(_)) {
+                Response::ServerError
+            } else {
+                Response::BadRequest
+            };
+            assert_eq!(refusal.response(true), expected, "{refusal}");
+        }
+    }
+
+    #[test]
+    fn lenient_serves_all_but_duplicates_proxies_errors_and_faults() {
+        for refusal in every_refusal() {
+            let expected = match refusal {
+                Refusal::Fault(_) => Response::ServerError,
+                Refusal::DuplicateHeader
+                | Refusal::Forwarded(_)
+                | Refusal::ForwardedOnBound
+                | Refusal::HopByHop => Response::BadRequest,
+                _ => Response::Serve,
+            };
+            assert_eq!(refusal.response(false), expected, "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_clients_fault_is_info_and_ours_an_error() {
+        for refusal in every_refusal() {
+            let expected = if matches!(refusal, Refusal::Fault(_)) { Level::Error } else { Level::Info };
+            assert_eq!(refusal.level(true), expected, "{refusal}");
+        }
+    }
+
+    #[test]
+    fn each_cause_has_a_tag_of_its_own() {
+        let mut tags: Vec<&str> = every_refusal().iter().map(Refusal::tag).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        assert_eq!(tags.len(), every_refusal().len());
+    }
+}

@@ -1,0 +1,143 @@
+//! The reverse proxies whose word about their clients' Token Bindings is believed.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+/// The networks that trusted proxies connect from.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a peer with this address is one of them. An address that can't be read is not.
+    pub fn contain(&self, address: &str) -> bool {
+        let Ok(address) = address.parse::<IpAddr>() else { return false };
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+impl Extend<Network> for TrustedProxies {
+    fn extend<T: IntoIterator<Item = Network>>(&mut self, networks: T) {
+        self.0.extend(networks.into_iter().map(|network| network.0));
+    }
+}
+
+impl FromIterator<Network> for TrustedProxies {
+    fn from_iter<T: IntoIterator<Item = Network>>(networks: T) -> Self {
+        let mut proxies = Self::default();
+        proxies.extend(networks);
+        proxies
+    }
+}
+
+/// One address, or a network in CIDR notation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+impl FromStr for Network {
+    /// What is wrong with it, to stand behind the word itself; empty where that is plain to see.
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let (address, prefix) = match word.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix_length(prefix).ok_or("")?)),
+            None => (word, None),
+        };
+        // Rust reads no octet with a zero before it, which others take for octal; ipnet does.
+        let address: IpAddr = address.parse().map_err(|_| "")?;
+        let network = match prefix {
+            Some(prefix) => IpNet::new(address, prefix).map_err(|_| "")?,
+            None => IpNet::from(address),
+        };
+        let network = canonical(network);
+        if network.prefix_len() == 0 {
+            return Err(": that is every client, and each could pass for any other");
+        }
+        Ok(Self(network))
+    }
+}
+
+/// Decimal digits only, and no zero before them.
+fn prefix_length(digits: &str) -> Option<u8> {
+    digits.parse().ok().filter(|number: &u8| number.to_string() == digits)
+}
+
+/// Peers are compared as IPv4 where their IPv6 addresses map to it, and so are networks of such addresses.
+fn canonical(network: IpNet) -> IpNet {
+    const MAPPED: u8 = 96;
+    match (network.addr().to_canonical(), network.prefix_len().checked_sub(MAPPED)) {
+        (address @ IpAddr::V4(_), Some(prefix)) if network.addr().is_ipv6() => {
+            IpNet::new(address, prefix).unwrap_or(network)
+        }
+        _ => network,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trusted(networks: &[&str], address: &str) -> bool {
+        let proxies: TrustedProxies = networks.iter().map(|word| word.parse::<Network>().unwrap()).collect();
+        proxies.contain(address)
+    }
+
+    #[test]
+    fn addresses_and_networks() {
+        assert!(trusted(&["127.0.0.1"], "127.0.0.1") && !trusted(&["127.0.0.1"], "127.0.0.2"));
+        assert!(trusted(&["10.1.0.0/16"], "10.1.255.255") && !trusted(&["10.1.0.0/16"], "10.2.0.0"));
+        assert!(trusted(&["10.1.2.3/16"], "10.1.0.0"), "bits behind the prefix do not count");
+        assert!(trusted(&["fd00::/8", "::1"], "::1") && trusted(&["fd00::/8"], "fdff::1"));
+        assert!(!trusted(&["fd00::/8"], "10.0.0.1") && !trusted(&["10.0.0.0/8"], "::1"));
+        assert!(!trusted(&[], "127.0.0.1"));
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_one_it_maps_to() {
+        assert!(trusted(&["10.0.0.0/8"], "::ffff:10.1.1.1"));
+    }
+
+    /// Found by fuzzing: it was taken, and nobody was in it.
+    #[test]
+    fn a_mapped_network_is_the_one_it_maps_to() {
+        for word in ["::ffff:10.1.1.1", "::ffff:10.1.0.0/112", "::ffff:a01:101/128"] {
+            assert!(trusted(&[word], "10.1.1.1") && trusted(&[word], "::ffff:10.1.1.1"), "{word}");
+            assert!(!trusted(&[word], "10.2.1.1"), "{word}");
+        }
+    }
+
+    /// Found by fuzzing: `010` is 8 to C's inet_aton, was 10 to us in a network, and no number in a single address.
+    #[test]
+    fn a_network_is_written_in_one_way() {
+        for word in [
+            "010.0.0.0/8",
+            "10.0.0.0/08",
+            "10.0.0.0/+8",
+            "::ffff:010.0.0.0/104",
+            "10.0.0.0/ 8",
+            "10.0.0.0/8/8",
+        ] {
+            assert!(word.parse::<Network>().is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_not_trusted() {
+        for address in ["", "localhost", "10.0.0.1:80", "fe80::1%eth0", "/run/proxy.sock"] {
+            assert!(!trusted(&["10.0.0.0/8", "fe80::/10"], address), "{address}");
+        }
+    }
+
+    #[test]
+    fn everybody_is_not_a_proxy() {
+        for word in ["0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96"] {
+            assert!(word.parse::<Network>().unwrap_err().contains("every client"));
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What binds cookies, and whose they are.
+
+use token_binding_server::cookies::settings::{Binder, Client};
+
+use crate::httpd::request::Request;
+
+use crate::module::state::{ClientKind, Known as _};
+
+/// What binds cookies on the request's virtual host, if anything does. `Err`: something should, and its keys are missing.
+pub(super) fn binder(request: Request<'_>) -> Result<Option<Binder<'_>>, ()> {
+    request.server_config().ok_or(())?.cookies.binder().map_err(|_| ())
+}
+
+/// Whether cookies are bound, or should be.
+pub(in crate::module) fn are_bound(request: Request<'_>) -> bool {
+    !matches!(binder(request), Ok(None))
+}
+
+/// Whom the request comes from.
+pub(super) fn client(request: Request<'_>, kind: ClientKind) -> Client<'_> {
+    match (kind, request.bindings()) {
+        (ClientKind::Bound, Some(bindings)) => Client::Bound(bindings.provided().as_bytes()),
+        (ClientKind::Unbound, None) => Client::Unbound,
+        (ClientKind::Trace, _) => Client::Trace,
+        _ => Client::Unknown,
+    }
+}
+
+/// A cookie's name for the log: the client may have sent anything.
+pub(super) fn shown(name: Option<&[u8]>) -> String {
+    let Some(name) = name else { return "(no name)".to_owned() };
+    let (start, cut) = match name.split_at_checked(64) {
+        Some((start, rest)) if !rest.is_empty() => (start, "..."),
+        _ => (name, ""),
+    };
+    format!("{}{cut}", start.escape_ascii())
+}

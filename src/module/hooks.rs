@@ -1,0 +1,47 @@
+//! Every hook of the module, in the order in which a request meets them.
+
+use crate::httpd::hook::{Modules, Order, Registrar};
+
+use super::authz::RequireTokenBinding;
+use super::connection::ProcessConnection;
+use super::cookies::{SealCookies, TellCaches};
+use super::expression::TokenBindingFunction;
+use super::handshake::TokenBindingExtension;
+use super::receive::{CheckAccess, PostPerdirConfig, PostReadRequest};
+use super::response::{FinishResponse, InsertErrorFilter, InsertFilter};
+use super::startup::{CheckConfig, PostConfig};
+use super::status::Counters;
+use super::trailers::CleanTrailers;
+
+static MOD_SSL: Modules = Modules::one(c"mod_ssl.c");
+static MOD_HTTP2: Modules = Modules::one(c"mod_http2.c");
+
+/// Registers every hook. httpd calls it at each start and restart.
+pub(super) fn register(registrar: &Registrar<'_>) {
+    // What no single directive can see.
+    registrar.check_config::<CheckConfig>(Order::MIDDLE);
+    // After mod_ssl, whose post_config makes the SSL_CTXs that we then count.
+    registrar.post_config::<PostConfig>(Order::LAST.after(&MOD_SSL));
+    registrar.optional_functions();
+    registrar.tls_extension::<TokenBindingExtension>();
+    // Between mod_ssl, which does the handshake there, and mod_http2, which starts its workers there.
+    registrar.process_connection::<ProcessConnection>(Order::MIDDLE.after(&MOD_SSL).before(&MOD_HTTP2));
+    // Before anything that looks at the headers, logs them or decides on them.
+    registrar.post_read_request::<PostReadRequest>(Order::BEFORE_ALL_OTHERS);
+    registrar.input_filter::<CleanTrailers>();
+    // The first hook that knows the directory's settings, before access control and authentication; it runs for
+    // sub-requests, too.
+    registrar.post_perdir_config::<PostPerdirConfig>(Order::BEFORE_ALL_OTHERS);
+    // After mod_ssl, which asks for a directory's certificate there, and before authentication and authorization.
+    registrar.check_access::<CheckAccess>(Order::MIDDLE.after(&MOD_SSL));
+    registrar.authz_provider::<RequireTokenBinding>();
+    registrar.expression::<TokenBindingFunction>();
+    // After mod_headers (APR_HOOK_LAST): filters of one type run in the order in which they were inserted.
+    registrar.insert_filter::<InsertFilter>(Order::REALLY_LAST);
+    // An error response discards the filters; add them again.
+    registrar.insert_error_filter::<InsertErrorFilter>(Order::REALLY_LAST);
+    registrar.output_filter::<TellCaches>();
+    registrar.output_filter::<SealCookies>();
+    registrar.output_filter::<FinishResponse>();
+    registrar.status_page::<Counters>();
+}
