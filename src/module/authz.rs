@@ -20,7 +20,7 @@ impl AuthzProvider for RequireTokenBinding {
     type Requirement = Requirement;
 
     fn parse(words: &str) -> Result<&'static Requirement, String> {
-        Ok(match Requirement::parse(words)? {
+        Ok(match Requirement::parse(words).map_err(|error| error.to_string())? {
             Requirement::Provided => &Requirement::Provided,
             Requirement::Referred => &Requirement::Referred,
             Requirement::Not => &Requirement::Not,

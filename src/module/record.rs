@@ -40,7 +40,7 @@ impl Module for TokenBinding {
             Section::Server(config) => directives::Section::Server(config),
             Section::Directory(config) => directives::Section::Directory(config),
         };
-        directive.apply(section, words)
+        directive.apply(section, words).map_err(|rejected| rejected.to_string())
     }
 
     fn register(registrar: &Registrar<'_>) {

@@ -3,6 +3,7 @@
 
 use std::ffi::{CStr, CString};
 
+use thiserror::Error;
 use token_binding::{KeyParameters, ProtocolVersion};
 
 use crate::config::{DirectoryConfig, ServerConfig};
@@ -10,6 +11,7 @@ use crate::cookies::realm::Realm;
 use crate::cookies::settings::CookiePolicy;
 use crate::peers::TrustedProxies;
 use crate::variable::{PassVar, Variable};
+use crate::words::{DirectiveError, one};
 
 /// Where a directive may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +31,9 @@ pub struct Directive {
 }
 
 enum Setter {
-    Server(fn(&mut ServerConfig, &[&str]) -> Result<(), String>),
+    Server(fn(&mut ServerConfig, &[&str]) -> Result<(), DirectiveError>),
     /// In a directory's settings, or in those that a server's directories have where they are silent.
-    Directory(fn(&mut DirectoryConfig, &[&str]) -> Result<(), String>),
+    Directory(fn(&mut DirectoryConfig, &[&str]) -> Result<(), DirectiveError>),
     /// The name of a variable's environment variable.
     EnvName(Variable),
 }
@@ -149,7 +151,7 @@ pub const DIRECTIVES: [Directive; 17] = [
 
 impl Directive {
     /// Writes the directive's words into the section it stands in. The error is what `httpd -t` prints.
-    pub fn apply(&self, section: Section<'_>, words: &[&str]) -> Result<(), String> {
+    pub fn apply(&self, section: Section<'_>, words: &[&str]) -> Result<(), Rejected> {
         match (&self.set, section) {
             (Setter::Server(set), Section::Server(config)) => set(config, words),
             (Setter::Directory(set), Section::Server(config)) => set(&mut config.directory, words),
@@ -157,31 +159,26 @@ impl Directive {
             (Setter::EnvName(variable), Section::Server(config)) => {
                 env_name(words).map(|name| config.env_names.set(*variable, Some(name)))
             }
-            (Setter::Server(_) | Setter::EnvName(_), Section::Directory(_)) => {
-                Err("is allowed in the server and in virtual hosts only".into())
-            }
+            (Setter::Server(_) | Setter::EnvName(_), Section::Directory(_)) => Err(DirectiveError::Place),
         }
-        .map_err(|problem| format!("{}: {problem}", self.name.to_string_lossy()))
+        .map_err(|error| Rejected { directive: self.name, error })
     }
 }
 
-fn set<T>(field: &mut Option<T>, parsed: Result<T, String>) -> Result<(), String> {
+/// A directive with words that are wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{}: {error}", directive.to_string_lossy())]
+pub struct Rejected {
+    directive: &'static CStr,
+    error: DirectiveError,
+}
+
+fn set<T>(field: &mut Option<T>, parsed: Result<T, DirectiveError>) -> Result<(), DirectiveError> {
     *field = Some(parsed?);
     Ok(())
 }
 
-/// The one word that a directive takes.
-fn one<'a>(words: &[&'a str], allowed: &str) -> Result<&'a str, String> {
-    match words {
-        [word] => Ok(word),
-        [] => Err(format!("takes a value: {allowed}")),
-        [_, second, ..] => {
-            Err(format!("takes one value: unexpected second value \"{second}\"; allowed: {allowed}"))
-        }
-    }
-}
-
-fn on_or_off(words: &[&str]) -> Result<bool, String> {
+fn on_or_off(words: &[&str]) -> Result<bool, DirectiveError> {
     const ALLOWED: &str = "On or Off";
     let word = one(words, ALLOWED)?;
     if word.eq_ignore_ascii_case("on") {
@@ -189,52 +186,49 @@ fn on_or_off(words: &[&str]) -> Result<bool, String> {
     } else if word.eq_ignore_ascii_case("off") {
         Ok(false)
     } else {
-        Err(format!("invalid value \"{word}\"; allowed: {ALLOWED}"))
+        Err(DirectiveError::invalid(word, ALLOWED))
     }
 }
 
-fn key_parameters(words: &[&str]) -> Result<Vec<KeyParameters>, String> {
+fn key_parameters(words: &[&str]) -> Result<Vec<KeyParameters>, DirectiveError> {
     let allowed = || {
         let names: Vec<&str> = KeyParameters::ALL_KNOWN.into_iter().filter_map(KeyParameters::name).collect();
-        names.join(", ")
+        format!("one or more of {}", names.join(", "))
     };
     let mut list = Vec::new();
     for word in words {
-        let parameters = KeyParameters::from_name(word)
-            .ok_or_else(|| format!("invalid value \"{word}\"; allowed: one or more of {}", allowed()))?;
+        let parameters =
+            KeyParameters::from_name(word).ok_or_else(|| DirectiveError::invalid(word, allowed()))?;
         if list.contains(&parameters) {
-            return Err(format!(
-                "duplicate value \"{word}\"; allowed: one or more of {}, each once",
-                allowed()
-            ));
+            return Err(DirectiveError::Duplicate { word: (*word).to_owned(), allowed: allowed().into() });
         }
         list.push(parameters);
     }
     if list.is_empty() {
-        return Err(format!("takes a value: one or more of {}", allowed()));
+        return Err(DirectiveError::missing(allowed()));
     }
     Ok(list)
 }
 
-fn min_version(words: &[&str]) -> Result<ProtocolVersion, String> {
+fn min_version(words: &[&str]) -> Result<ProtocolVersion, DirectiveError> {
     let allowed = format!("a version from {} to {}", ProtocolVersion::OLDEST, ProtocolVersion::V1_0);
-    let word = one(words, &allowed)?;
+    let word = one(words, allowed.clone())?;
     match word.parse::<ProtocolVersion>() {
         Ok(version) if (ProtocolVersion::OLDEST..=ProtocolVersion::V1_0).contains(&version) => Ok(version),
-        _ => Err(format!("invalid value \"{word}\"; allowed: {allowed}")),
+        _ => Err(DirectiveError::invalid(word, allowed)),
     }
 }
 
 /// Repeated lines of one section add up, as they did in the C module.
-fn pass_var(field: &mut Option<PassVar>, words: &[&str]) -> Result<(), String> {
+fn pass_var(field: &mut Option<PassVar>, words: &[&str]) -> Result<(), DirectiveError> {
     const ALLOWED: &str = "none, or one or more of provided, referred, other, context, certificate";
     let none = |word: &&&str| word.eq_ignore_ascii_case("none");
     if words.is_empty() {
-        return Err(format!("takes a value: {ALLOWED}"));
+        return Err(DirectiveError::missing(ALLOWED));
     }
     if words.iter().find(none).is_some() {
         if words.len() > 1 {
-            return Err(format!("\"none\" can't be combined with other values; allowed: {ALLOWED}"));
+            return Err(DirectiveError::not_alone("none", ALLOWED));
         }
         *field = Some(PassVar::NONE);
         return Ok(());
@@ -244,7 +238,7 @@ fn pass_var(field: &mut Option<PassVar>, words: &[&str]) -> Result<(), String> {
         let variable = Variable::ALL
             .into_iter()
             .find(|variable| word.eq_ignore_ascii_case(variable.word()))
-            .ok_or_else(|| format!("invalid value \"{word}\"; allowed: {ALLOWED}"))?;
+            .ok_or_else(|| DirectiveError::invalid(word, ALLOWED))?;
         pass = pass.with(variable);
     }
     *field = Some(pass);
@@ -252,11 +246,11 @@ fn pass_var(field: &mut Option<PassVar>, words: &[&str]) -> Result<(), String> {
 }
 
 /// Repeated lines of one section add up.
-fn trusted_proxies(field: &mut Option<TrustedProxies>, words: &[&str]) -> Result<(), String> {
+fn trusted_proxies(field: &mut Option<TrustedProxies>, words: &[&str]) -> Result<(), DirectiveError> {
     const ALLOWED: &str =
         "none, or one or more IP addresses or networks such as 10.1.2.3, 10.1.0.0/16, fd00::/8";
     match words {
-        [] => return Err(format!("takes a value: {ALLOWED}")),
+        [] => return Err(DirectiveError::missing(ALLOWED)),
         [word] if word.eq_ignore_ascii_case("none") => {
             *field = Some(TrustedProxies::default());
             return Ok(());
@@ -265,15 +259,13 @@ fn trusted_proxies(field: &mut Option<TrustedProxies>, words: &[&str]) -> Result
     }
     let networks = words
         .iter()
-        .map(|word| {
-            word.parse().map_err(|problem| format!("invalid value \"{word}\"{problem}; allowed: {ALLOWED}"))
-        })
+        .map(|word| word.parse().map_err(|why| DirectiveError::invalid_because(word, why, ALLOWED)))
         .collect::<Result<Vec<_>, _>>()?;
     field.get_or_insert_default().extend(networks);
     Ok(())
 }
 
-fn cookie_policy(words: &[&str]) -> Result<CookiePolicy, String> {
+fn cookie_policy(words: &[&str]) -> Result<CookiePolicy, DirectiveError> {
     const ALLOWED: &str = "optional or required";
     let word = one(words, ALLOWED)?;
     if word.eq_ignore_ascii_case("optional") {
@@ -281,26 +273,27 @@ fn cookie_policy(words: &[&str]) -> Result<CookiePolicy, String> {
     } else if word.eq_ignore_ascii_case("required") {
         Ok(CookiePolicy::Required)
     } else {
-        Err(format!("invalid value \"{word}\"; allowed: {ALLOWED}"))
+        Err(DirectiveError::invalid(word, ALLOWED))
     }
 }
 
-fn env_name(words: &[&str]) -> Result<CString, String> {
+fn env_name(words: &[&str]) -> Result<CString, DirectiveError> {
     const ALLOWED: &str =
         "the name of an environment variable: letters, digits, \"_\" and \"-\", no digit first";
     let word = one(words, ALLOWED)?;
     let valid = word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     if !valid {
-        return Err(format!("invalid value \"{word}\"; allowed: {ALLOWED}"));
+        return Err(DirectiveError::invalid(word, ALLOWED));
     }
     if is_forgeable(word) {
-        return Err(format!(
-            "invalid value \"{word}\": a client sets variables that begin with HTTP_ by sending a header of that name; \
-             allowed: {ALLOWED}, not beginning with HTTP_"
+        return Err(DirectiveError::invalid_because(
+            word,
+            ": a client sets variables that begin with HTTP_ by sending a header of that name",
+            format!("{ALLOWED}, not beginning with HTTP_"),
         ));
     }
-    CString::new(word).map_err(|_| format!("invalid value \"{word}\"; allowed: {ALLOWED}"))
+    CString::new(word).map_err(|_| DirectiveError::invalid(word, ALLOWED))
 }
 
 /// Whether a client's request header would become this variable. Not if the header is one that is removed from every request.

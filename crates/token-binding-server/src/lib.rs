@@ -3,7 +3,7 @@
 //!
 //! | room | what it knows |
 //! |---|---|
-//! | [`config`], [`directives`] | what an administrator wrote |
+//! | [`config`], [`directives`], [`words`] | what an administrator wrote |
 //! | [`channel`] | one TLS connection with Token Binding: its EKM, and the messages verified on it |
 //! | [`texts`], [`bindings`] | a request's Token Bindings: proved on its connection, or vouched for by a trusted proxy |
 //! | [`peers`] | the proxies that are believed |
@@ -31,3 +31,4 @@ pub mod policy;
 pub mod questions;
 pub mod texts;
 pub mod variable;
+pub mod words;

@@ -1,6 +1,8 @@
 //! What configuration can ask of a request's Token Bindings: `Require token-binding ...`, and `TOKEN_BINDING(...)` in
 //! httpd's expressions.
 
+use crate::words::DirectiveError;
+
 use std::borrow::Cow;
 
 use openssl::sha::Sha256;
@@ -20,18 +22,18 @@ pub enum Requirement {
 
 impl Requirement {
     /// The words behind `Require token-binding`.
-    pub fn parse(words: &str) -> Result<Self, String> {
+    pub fn parse(words: &str) -> Result<Self, DirectiveError> {
         const ALLOWED: &str = "provided (also when nothing is said), referred, not";
         let mut words = words.split_ascii_whitespace();
         let word = words.next().unwrap_or("provided");
         if let Some(second) = words.next() {
-            return Err(format!("takes one value: unexpected second value \"{second}\"; allowed: {ALLOWED}"));
+            return Err(DirectiveError::second(second, ALLOWED));
         }
         [("provided", Self::Provided), ("referred", Self::Referred), ("not", Self::Not)]
             .into_iter()
             .find(|(known, _)| word.eq_ignore_ascii_case(known))
             .map(|(_, requirement)| requirement)
-            .ok_or_else(|| format!("invalid value \"{word}\"; allowed: {ALLOWED}"))
+            .ok_or_else(|| DirectiveError::invalid(word, ALLOWED))
     }
 
     pub fn is_met(self, bindings: Option<&TokenBindings>) -> bool {
@@ -107,7 +109,7 @@ mod tests {
             assert_eq!(Requirement::parse(words), Ok(requirement), "{words}");
         }
         for (words, quoted) in [("bound", "bound"), ("provided referred", "referred")] {
-            let error = Requirement::parse(words).unwrap_err();
+            let error = Requirement::parse(words).unwrap_err().to_string();
             assert!(error.contains(&format!("\"{quoted}\"")) && error.contains("referred, not"), "{error}");
         }
     }

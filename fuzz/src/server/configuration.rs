@@ -28,12 +28,13 @@ pub fn configuration(data: &[u8]) {
         };
         if in_directory {
             let before = directory.clone();
-            let result = row.apply(Section::Directory(&mut directory), &words);
+            let result =
+                row.apply(Section::Directory(&mut directory), &words).map_err(|error| error.to_string());
             answered(row, &words, &result, directory == before);
             assert!(result.is_err() || row.place == Place::ServerAndDirectory);
         } else {
             let before = server.clone();
-            let result = row.apply(Section::Server(&mut server), &words);
+            let result = row.apply(Section::Server(&mut server), &words).map_err(|error| error.to_string());
             answered(row, &words, &result, server == before);
             if result.is_ok() {
                 written(row, &words, &server);

@@ -6,6 +6,8 @@
 //! take for a bound one is bound. Folding can bind a cookie more than intended, which its application does not notice; it never
 //! binds one less. The seal itself covers the name as it stands.
 
+use crate::words::DirectiveError;
+
 /// The names that are bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CookieNames {
@@ -19,22 +21,20 @@ pub enum CookieNames {
 
 impl CookieNames {
     /// The words of one `TokenBindingCookie` line, added to those of the lines before it in the same section.
-    pub fn add(before: Option<&Self>, words: &[&str]) -> Result<Self, String> {
+    pub fn add(before: Option<&Self>, words: &[&str]) -> Result<Self, DirectiveError> {
         const ALLOWED: &str = "all, none, or names of cookies, in which * stands for any characters";
         let alone = |word: &str, names: Self| match (before, words.len()) {
             (None, 1) => Ok(names),
-            _ => Err(format!("\"{word}\" can't be combined with other values; allowed: {ALLOWED}")),
+            _ => Err(DirectiveError::not_alone(word, ALLOWED)),
         };
         if words.is_empty() {
-            return Err(format!("takes a value: {ALLOWED}"));
+            return Err(DirectiveError::missing(ALLOWED));
         }
         let mut patterns = match before {
             None => Vec::new(),
             Some(Self::Some(patterns)) => patterns.clone(),
             Some(Self::All | Self::None) => {
-                return Err(format!(
-                    "\"all\" and \"none\" can't be combined with other lines; allowed: {ALLOWED}"
-                ));
+                return Err(DirectiveError::OtherLines { allowed: ALLOWED.into() });
             }
         };
         for word in words {
@@ -45,7 +45,7 @@ impl CookieNames {
                 return alone(word, Self::None);
             }
             if word.is_empty() || !word.bytes().all(crate::headers::is_token) {
-                return Err(format!("invalid value \"{word}\"; allowed: {ALLOWED}"));
+                return Err(DirectiveError::invalid(word, ALLOWED));
             }
             patterns.push(fold(word.as_bytes()));
             if is_encoded(word.as_bytes()) {
@@ -249,9 +249,21 @@ mod tests {
         let both = CookieNames::add(Some(&first), &["b", "c"]).unwrap();
         assert!([&b"a"[..], b"b", b"c"].into_iter().all(|name| both.binds(name)) && !both.binds(b"d"));
         for words in [&["all"][..], &["none"]] {
-            assert!(CookieNames::add(Some(&first), words).unwrap_err().contains("can't be combined"));
-            assert!(CookieNames::add(Some(&names(words)), &["a"]).unwrap_err().contains("can't be combined"));
-            assert!(CookieNames::add(None, &[words[0], "a"]).unwrap_err().contains("can't be combined"));
+            assert!(
+                CookieNames::add(Some(&first), words).unwrap_err().to_string().contains("can't be combined")
+            );
+            assert!(
+                CookieNames::add(Some(&names(words)), &["a"])
+                    .unwrap_err()
+                    .to_string()
+                    .contains("can't be combined")
+            );
+            assert!(
+                CookieNames::add(None, &[words[0], "a"])
+                    .unwrap_err()
+                    .to_string()
+                    .contains("can't be combined")
+            );
         }
     }
 
@@ -259,10 +271,10 @@ mod tests {
     fn what_is_no_name_is_refused() {
         // Found by fuzzing: behind another line, a line of nothing was taken.
         for before in [None, Some(&names(&["a"]))] {
-            assert!(CookieNames::add(before, &[]).unwrap_err().contains("all, none"));
+            assert!(CookieNames::add(before, &[]).unwrap_err().to_string().contains("all, none"));
         }
         for word in ["", "a b", "a=b", "a;b", "a,b", "\u{e9}", "a[b]"] {
-            let error = CookieNames::add(None, &[word]).unwrap_err();
+            let error = CookieNames::add(None, &[word]).unwrap_err().to_string();
             assert!(error.contains(&format!("\"{word}\"")) && error.contains("names of cookies"), "{error}");
         }
     }

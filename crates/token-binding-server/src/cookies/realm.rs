@@ -2,6 +2,8 @@
 
 use openssl::sha::sha256;
 
+use crate::words::{DirectiveError, one};
+
 /// How many characters of a seal say which realm it was made for.
 pub(super) const TAG_LENGTH: usize = 4;
 
@@ -25,14 +27,12 @@ impl Realm {
     }
 
     /// The words of `TokenBindingCookieRealm`.
-    pub fn parse(words: &[&str]) -> Result<Self, String> {
+    pub fn parse(words: &[&str]) -> Result<Self, DirectiveError> {
         const ALLOWED: &str =
             "one name, such as the site's domain: letters, digits, \"-\", \"_\", \".\" and \":\"";
-        match words {
-            [] => Err(format!("takes a value: {ALLOWED}")),
-            [word] if is_name(word) => Ok(Self::of_host(word.as_bytes())),
-            [word] => Err(format!("invalid value \"{word}\"; allowed: {ALLOWED}")),
-            [_, second, ..] => Err(format!("unexpected second value \"{second}\"; allowed: {ALLOWED}")),
+        match one(words, ALLOWED)? {
+            word if is_name(word) => Ok(Self::of_host(word.as_bytes())),
+            word => Err(DirectiveError::invalid(word, ALLOWED)),
         }
     }
 
@@ -74,7 +74,7 @@ mod tests {
             (&["a.test", "b.test"], "\"b.test\""),
             (&[], "one name"),
         ] {
-            let error = Realm::parse(words).unwrap_err();
+            let error = Realm::parse(words).unwrap_err().to_string();
             assert!(error.contains(quoted) && error.contains("one name"), "{error}");
         }
         assert!(Realm::parse(&[&"a".repeat(256)]).is_err());

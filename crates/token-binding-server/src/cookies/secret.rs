@@ -1,6 +1,8 @@
 //! Secrets: where `TokenBindingCookieSecret` says that they are, and what is not accepted as one. No message holds a
 //! secret, or a part of one.
 
+use crate::words::DirectiveError;
+
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::Read as _;
@@ -36,23 +38,18 @@ pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl SecretSource {
     /// The words of a `TokenBindingCookieSecret` line.
-    pub fn parse(words: &[&str]) -> Result<Self, String> {
+    pub fn parse(words: &[&str]) -> Result<Self, DirectiveError> {
         const ALLOWED: &str = "file:PATH, or exec:COMMAND [ARGUMENT...]";
-        let (first, arguments) = words.split_first().ok_or(format!("takes a value: {ALLOWED}"))?;
+        let (first, arguments) = words.split_first().ok_or(DirectiveError::missing(ALLOWED))?;
         let source = match first.split_once(':') {
             Some(("file", path)) if !path.is_empty() => match arguments.first() {
                 None => Self::File(path.to_owned()),
-                Some(second) => {
-                    return Err(format!(
-                        "takes one file a line, and \"{second}\" is a second; allowed: {ALLOWED}"
-                    ));
-                }
+                Some(second) => return Err(DirectiveError::second(second, ALLOWED)),
             },
             Some(("exec", command)) if !command.is_empty() => {
                 Self::Exec(command.to_owned(), arguments.iter().map(|word| (*word).to_owned()).collect())
             }
-            // Whoever writes the secret itself here does not find it in the log.
-            _ => return Err(format!("invalid value (not shown: it may be a secret); allowed: {ALLOWED}")),
+            _ => return Err(DirectiveError::InvalidSecret { allowed: ALLOWED.into() }),
         };
         Ok(source)
     }

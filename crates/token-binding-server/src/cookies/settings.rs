@@ -1,5 +1,7 @@
 //! What an administrator wrote about cookies, and what is in force of it.
 
+use crate::words::DirectiveError;
+
 use super::keyring::Keyring;
 use super::names::CookieNames;
 use super::realm::Realm;
@@ -74,13 +76,13 @@ impl CookieSettings {
     }
 
     /// Repeated lines of one section add up.
-    pub fn add_names(&mut self, words: &[&str]) -> Result<(), String> {
+    pub fn add_names(&mut self, words: &[&str]) -> Result<(), DirectiveError> {
         self.names = Some(CookieNames::add(self.names.as_ref(), words)?);
         Ok(())
     }
 
     /// Repeated lines of one section add up.
-    pub fn add_secret(&mut self, words: &[&str]) -> Result<(), String> {
+    pub fn add_secret(&mut self, words: &[&str]) -> Result<(), DirectiveError> {
         let source = SecretSource::parse(words)?;
         self.secrets.get_or_insert_default().push(source);
         Ok(())

@@ -9,7 +9,10 @@ fn directive(name: &CStr) -> &'static Directive {
 
 fn server(name: &CStr, words: &[&str]) -> Result<ServerConfig, String> {
     let mut config = ServerConfig::default();
-    directive(name).apply(Section::Server(&mut config), words).map(|()| config)
+    directive(name)
+        .apply(Section::Server(&mut config), words)
+        .map(|()| config)
+        .map_err(|error| error.to_string())
 }
 
 /// Each error names the directive, quotes the word and lists what is allowed.

@@ -43,9 +43,9 @@ fn words() {
         SecretSource::Exec("/bin/get".into(), vec!["a".into(), "b c".into()])
     );
     for words in [&[][..], &["file:"], &["exec:"], &["file:a", "b"]] {
-        assert!(SecretSource::parse(words).unwrap_err().contains("file:PATH, or exec:COMMAND"));
+        assert!(SecretSource::parse(words).unwrap_err().to_string().contains("file:PATH, or exec:COMMAND"));
     }
-    assert!(!SecretSource::parse(&[GOOD]).unwrap_err().contains(GOOD));
+    assert!(!SecretSource::parse(&[GOOD]).unwrap_err().to_string().contains(GOOD));
 }
 
 #[test]
