@@ -49,6 +49,8 @@ fn concerns_us(request: Request<'_>) -> bool {
 }
 
 /// Has the response of a request looked at by the filters that may have something to do.
+// Apart, so that the hook has little to save and to restore for the requests that do not concern us.
+#[inline(never)]
 fn prepare(request: Request<'_>) {
     let binds_cookies = cookies::are_bound(request);
     request.note_prepared();

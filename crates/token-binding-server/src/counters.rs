@@ -50,7 +50,7 @@ counts! {
     /// TB107, TB108: what a trusted proxy sent.
     Forwarded: "RefusedForwarded", "TB107, TB108: wrong headers of a trusted proxy";
     /// TB110.
-    HopByHop: "RefusedConnection", "TB110: Connection names the headers that pass bindings on";
+    HopByHop: "RefusedConnection", "TB110: Connection names the headers that pass bindings or certificates on";
     /// TB106.
     Fault: "RefusedFault", "TB106: fault of the server";
     /// Bound cookies set.

@@ -37,7 +37,7 @@ pub enum Refusal {
     )]
     ForwardedOnBound,
     #[error(
-        "the Connection header names a header that passes Token Bindings on, so that a proxy would leave it out"
+        "the Connection header names a header that passes Token Bindings or a certificate's fingerprint on, so that a proxy would leave it out"
     )]
     HopByHop,
     #[error(transparent)]

@@ -177,14 +177,14 @@ fn put<'r>(request: Request<'r>, table: Table<'r>, header: &'static CStr, line: 
     }
 }
 
-/// Says, once a name and start, that browsers drop a cookie, or that it is left readable for them to keep it.
+/// Says, once a name, cause and start, that browsers drop a cookie, or that it is left readable for them to keep it.
 fn warn_of(request: Request<'_>, name: Option<&[u8]>, size: Size) {
-    let (size, what) = match size {
+    let (size, cause, what) = match size {
         Size::Kept => return,
-        Size::KeptReadable(size) => (size, "it is sent readable: encrypted it would have"),
-        Size::TooLong(size) => (size, "browsers drop it: sealed it has"),
+        Size::KeptReadable(size) => (size, b"readable=", "it is sent readable: encrypted it would have"),
+        Size::TooLong(size) => (size, b"too long=", "browsers drop it: sealed it has"),
     };
-    if is_first_of_name(name.unwrap_or_default()) {
+    if is_first_of_name(&[cause, name.unwrap_or_default()].concat()) {
         let (tag, name) = (tags::COOKIE_TOO_LONG, shown(name));
         log(
             request.sink(),

@@ -105,7 +105,9 @@ async fn large_cookies_are_sealed_and_what_browsers_would_drop_is_said() {
         for protocol in PROTOCOLS {
             let visitor = Visitor::new();
             let mut session = Session::open(&server, protocol, Some(&visitor)).await;
-            for (name, size, form) in [("sid", 2900, 'e'), ("tid", 3500, 'm'), ("sid", 4093, 'e')] {
+            for (name, size, form) in
+                [("sid", 2900, 'e'), ("tid", 3500, 'm'), ("tid", 4093, 'e'), ("sid", 4093, 'e')]
+            {
                 let cookie = jar(&session.get(&format!("/large.cgi?{name}={size}"), "").await);
                 let form = if encrypt == "On" { form } else { 'm' };
                 assert!(cookie.starts_with(&format!("{name}=tb2b{form}.")), "{encrypt} {size}: {cookie}");
@@ -113,7 +115,7 @@ async fn large_cookies_are_sealed_and_what_browsers_would_drop_is_said() {
                 assert_eq!(seen(&page).unwrap().len(), "sid=".len() + size, "{encrypt} {size}");
             }
         }
-        // Once for each name, whatever the protocol and the process.
+        // Once for each name and cause, whatever the protocol and the process: what is harmless does not hide what is not.
         let lines = server.lines("TB303");
         let of = |name: &str, words: &str| {
             let said = |line: &&String| line.contains(&format!("Set-Cookie {name}: {words}"));
@@ -121,11 +123,11 @@ async fn large_cookies_are_sealed_and_what_browsers_would_drop_is_said() {
         };
         let readable = usize::from(encrypt == "On");
         assert_eq!(
-            (of("tid", "it is sent readable"), of("sid", "browsers drop it")),
-            (readable, 1),
+            ["sid", "tid"].map(|name| (of(name, "it is sent readable"), of(name, "browsers drop it"))),
+            [(0, 1), (readable, 1)],
             "{lines:?}"
         );
-        assert_eq!(lines.len(), 1 + readable, "{lines:?}");
+        assert_eq!(lines.len(), 2 + readable, "{lines:?}");
         assert!(
             lines.iter().all(|line| line.contains("[token_binding:warn]") && line.contains("4096")),
             "{lines:?}"

@@ -25,7 +25,7 @@ fn assert_refused(setup: &Setup, words: &str) {
 
 #[test]
 fn bound_cookies_without_a_secret_do_not_start() {
-    let recipe = "openssl rand -base64 48 > FILE; chmod 600 FILE; chown root FILE";
+    let recipe = "(umask 077; openssl rand -base64 48 > FILE); chown root FILE";
     assert_refused(&Setup::with("TokenBindingCookie sid"), recipe);
     assert_refused(&Setup { global: "TokenBindingCookie all".into(), ..Setup::default() }, recipe);
     // Nothing is bound, and nothing is needed; a secret that nobody needs is not read.
@@ -249,7 +249,8 @@ async fn encryption_can_be_switched_without_logging_anybody_out() {
     }
 }
 
-const STAYS: &str = ". The secret from before the restart stays in force";
+const STAYS: &str =
+    ". The secret from before the restart stays in force, and httpd will not start again with this one";
 
 /// Whatever becomes of the secret, the site goes on, and nobody is logged out.
 #[tokio::test]

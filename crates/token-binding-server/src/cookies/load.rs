@@ -87,7 +87,9 @@ impl<'a> Reading<'a> {
             (Err(problem), Some(LastGood(last_good))) => {
                 let kept = last_good.get(&place).cloned();
                 let follows = match kept {
-                    Some(_) => "The secret from before the restart stays in force",
+                    Some(_) => {
+                        "The secret from before the restart stays in force, and httpd will not start again with this one"
+                    }
                     None => "It is left out",
                 };
                 warn(format!("{source}: {problem}. {follows}"));

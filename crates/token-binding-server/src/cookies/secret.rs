@@ -21,7 +21,7 @@ const LONGEST: usize = 64 * 1024;
 const LEAST_VARIETY: usize = 7;
 
 /// How to make a secret, for those who need one.
-pub const RECIPE: &str = "make one with: openssl rand -base64 48 > FILE; chmod 600 FILE; chown root FILE";
+pub const RECIPE: &str = "make one with: (umask 077; openssl rand -base64 48 > FILE); chown root FILE";
 
 /// Where a secret comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -142,7 +142,7 @@ fn a_secret_that_is_bad_at_a_restart_stays_as_it_was() {
             assert!(process.has(GOOD), "{words}");
             let [warning] = &process.warnings[..] else { panic!("{:?}", process.warnings) };
             assert!(warning.starts_with(&format!("{source}: ")) && warning.contains(words), "{warning}");
-            assert!(warning.ends_with(". The secret from before the restart stays in force"), "{warning}");
+            assert!(warning.ends_with(". The secret from before the restart stays in force, and httpd will not start again with this one"), "{warning}");
         }
     }
     fs::remove_file(source.path(Path::new("/"))).unwrap();
