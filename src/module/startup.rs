@@ -148,7 +148,7 @@ fn load(main: Server<'_>) -> bool {
     let is_good = main.and_following().all(|server| match load_one(server, &mut reading, &mut loaded) {
         Ok(()) => true,
         Err(problem) => {
-            report(server, &problem);
+            report(server, &format!("{problem} (of {})", server.place()));
             false
         }
     });

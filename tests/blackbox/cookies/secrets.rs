@@ -27,6 +27,7 @@ fn assert_refused(setup: &Setup, words: &str) {
 fn bound_cookies_without_a_secret_do_not_start() {
     let recipe = "(umask 077; openssl rand -base64 48 > FILE); chown root FILE";
     assert_refused(&Setup::with("TokenBindingCookie sid"), recipe);
+    assert_refused(&Setup::with("TokenBindingCookie sid"), "(of ");
     assert_refused(&Setup { global: "TokenBindingCookie all".into(), ..Setup::default() }, recipe);
     // Nothing is bound, and nothing is needed; a secret that nobody needs is not read.
     assert!(Setup::with("TokenBindingCookie none").check().status.success());
