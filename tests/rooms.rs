@@ -30,6 +30,18 @@ const ROOMS: &[Room] = &[
         imports: &["crate::httpd", "token_binding_server", "token_binding"],
     },
     Room { name: "tokbind", folder: "crates/tokbind/src", imports: &["token_binding"] },
+    Room { name: "tokbind_cli", folder: "crates/tokbind-cli/src", imports: &["tokbind", "token_binding"] },
+    Room {
+        name: "tokbind_testing",
+        folder: "crates/tokbind-testing/src",
+        imports: &["tokbind", "token_binding"],
+    },
+    Room {
+        name: "httpd_harness",
+        folder: "crates/httpd-harness/src",
+        imports: &["tokbind", "token_binding"],
+    },
+    Room { name: "fuzz", folder: "fuzz/src", imports: &["token_binding_server", "token_binding"] },
 ];
 
 /// Longer files are more than one thing.

@@ -1,5 +1,5 @@
+use super::given::{ALICE, KEYRING, MALLORY, STRANGER, first_line, seal_value, settings};
 use super::readers::{ap_cookie_read, as_applications_see, every_name, percent_decoded};
-use super::{ALICE, KEYRING, MALLORY, STRANGER, first_line, seal_value, settings};
 use token_binding_server::cookies::incoming::{Cause, Incoming, rewrite};
 use token_binding_server::cookies::seal::{Broken, Form, SealedFor};
 use token_binding_server::cookies::settings::{Binder, Client, CookiePolicy};

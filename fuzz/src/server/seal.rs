@@ -1,4 +1,4 @@
-use super::{ELSEWHERE, KEYRING, STRANGER, seal_value, unseal};
+use super::given::{ELSEWHERE, KEYRING, STRANGER, seal_value, unseal};
 use token_binding_server::cookies::seal::{Broken, Form, SealedFor};
 
 /// How to seal; a name and a Token Binding ID, each behind its length; the rest is a value, and something that may be a

@@ -1,6 +1,6 @@
 use super::cookie_header::assert_nothing_bound;
+use super::given::{ALICE, KEYRING, MALLORY, first_line, settings};
 use super::readers::{Kept, as_applications_see, browser};
-use super::{ALICE, KEYRING, MALLORY, first_line, settings};
 use token_binding_server::cookies::incoming;
 use token_binding_server::cookies::outgoing::{
     Outgoing, Personal, Size, Withheld, bound_name, needs_private, rewrite,
