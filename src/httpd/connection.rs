@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use super::ffi;
 use super::log::Sink;
 use super::pool::Pool;
-use super::slot::{self, Kept};
+use super::slot::{self, OfConnection};
 
 /// A `conn_rec` that lives at least as long as `'c`, on the thread that serves it.
 #[derive(Clone, Copy)]
@@ -39,14 +39,14 @@ impl<'c> Connection<'c> {
     }
 
     /// What the module keeps with this very connection.
-    pub(crate) fn kept<T: 'static>(self) -> Option<&'c T> {
+    pub(crate) fn kept(self) -> Option<&'c OfConnection> {
         // SAFETY: the conn_rec is valid (from_raw).
         unsafe { kept(self.raw) }
     }
 
     /// What the module keeps with the connection that carries this HTTP/2 stream, or with this connection if it is none. The
     /// former belongs to another thread.
-    pub(crate) fn kept_by_carrier<T: Sync + 'static>(self) -> Option<&'c T> {
+    pub(crate) fn kept_by_carrier(self) -> Option<&'c OfConnection> {
         let master = self.master();
         // SAFETY: both are valid (from_raw): a master outlives its secondary connections, for mod_http2 joins them before it
         // ends. Its slot was written before there were any.
@@ -54,8 +54,8 @@ impl<'c> Connection<'c> {
     }
 
     /// Keeps something with this very connection.
-    pub(crate) fn keep<T: 'static>(self, value: T) {
-        let kept = self.pool().place(Kept::new(value));
+    pub(crate) fn keep(self, value: OfConnection) {
+        let kept = self.pool().place(value);
         // SAFETY: the conn_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).conn_config };
         // SAFETY: conn_config is the connection's vector; the value lives in the connection's pool, as long as the vector.
@@ -112,11 +112,11 @@ impl<'c> Connection<'c> {
 
 /// # Safety
 /// `raw` must be a `conn_rec` that is valid during `'c`.
-unsafe fn kept<'c, T: 'static>(raw: *mut ffi::conn_rec) -> Option<&'c T> {
+unsafe fn kept<'c>(raw: *mut ffi::conn_rec) -> Option<&'c OfConnection> {
     // SAFETY: the caller's promise.
     let configs = unsafe { (*raw).conn_config };
     // SAFETY: conn_config is the connection's vector.
-    let kept: *mut T = unsafe { slot::get(configs) };
+    let kept = unsafe { slot::get::<OfConnection>(configs) };
     // SAFETY: what is kept with a connection lives as long, and nobody changes it.
     unsafe { kept.as_ref() }
 }

@@ -7,7 +7,7 @@
 //! - [`Request`](request::Request), [`Connection`](connection::Connection), [`Server`](server::Server), [`Pool`](pool::Pool) and
 //!   [`Table`](table::Table) wrap httpd's pointers. Each is made from a pointer at the edge, in a function that C calls, and
 //!   carries a lifetime that ends with that call.
-//! - What the module keeps with them is typed ([`slot`]): asking for another type finds nothing.
+//! - What the module keeps with them has one type for each kind of vector ([`slot`]).
 //! - The `SSL` object is touched on the connection's own thread only. An HTTP/2 worker reaches no more of the connection that
 //!   carries its stream than what is kept with it and is `Sync`.
 
@@ -25,7 +25,7 @@ pub(crate) mod record;
 pub(crate) mod request;
 pub(crate) mod server;
 pub(crate) mod shared;
-mod slot;
+pub(crate) mod slot;
 pub(crate) mod ssl;
 mod status;
 pub(crate) mod table;

@@ -8,7 +8,7 @@ use super::ffi;
 use super::log::Sink;
 use super::pool::Pool;
 use super::server::Server;
-use super::slot::{self, Kept};
+use super::slot::{self, OfDirectory, OfRequest};
 use super::table::Table;
 
 /// A `request_rec` that lives at least as long as `'r`, used by one thread.
@@ -58,33 +58,33 @@ impl<'r> Request<'r> {
 
     /// What the module keeps with the directory that the request is for: its settings, known from httpd's header_parser
     /// hook on.
-    pub(crate) fn kept_by_directory<T: 'static>(self) -> Option<&'r T> {
+    pub(crate) fn kept_by_directory(self) -> Option<&'r OfDirectory> {
         // SAFETY: the request_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).per_dir_config };
         // SAFETY: per_dir_config is the request's vector.
-        let config: *mut T = unsafe { slot::get(configs) };
+        let config = unsafe { slot::get::<OfDirectory>(configs) };
         // SAFETY: what the slot holds outlives the request, and is not changed once httpd has made it.
         unsafe { config.as_ref() }
     }
 
     /// What the module keeps with this very request.
-    pub(crate) fn kept<T: 'static>(self) -> Option<&'r T> {
+    pub(crate) fn kept(self) -> Option<&'r OfRequest> {
         // SAFETY: the request_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).request_config };
         // SAFETY: request_config is the request's vector.
-        let kept: *mut T = unsafe { slot::get(configs) };
+        let kept = unsafe { slot::get::<OfRequest>(configs) };
         // SAFETY: what is kept with a request lives as long, and nobody changes it.
         unsafe { kept.as_ref() }
     }
 
     /// Keeps something with this very request.
-    pub(crate) fn keep<T: 'static>(self, value: T) -> &'r T {
-        let kept = self.pool().place(Kept::new(value));
+    pub(crate) fn keep(self, value: OfRequest) -> &'r OfRequest {
+        let kept = self.pool().place(value);
         // SAFETY: the request_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).request_config };
         // SAFETY: request_config is the request's vector; the value lives in the request's pool, as long as the vector.
         unsafe { slot::set(configs, kept) };
-        kept.value()
+        kept
     }
 
     /// The request that this one continues: the one it was redirected from internally, or is a part of.

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use super::ffi;
 use super::log::Sink;
 use super::pool::Pool;
-use super::slot::{self, Kept};
+use super::slot::{self, OfServer};
 
 /// A `server_rec` (server or virtual host) that lives at least as long as `'s`.
 #[derive(Clone, Copy)]
@@ -33,14 +33,14 @@ impl<'s> Server<'s> {
 
     /// What the module keeps with it: its settings. httpd has virtual hosts that say nothing of their own share the main
     /// server's.
-    pub(crate) fn kept<T: 'static>(self) -> Option<&'s T> {
+    pub(crate) fn kept(self) -> Option<&'s OfServer> {
         // SAFETY: what the slot holds lives as long as the server, and is not changed once it stands there but for directives
         // that httpd reads, when nobody else looks.
-        unsafe { self.kept_ptr::<T>().as_ref() }
+        unsafe { self.kept_ptr().as_ref() }
     }
 
     /// Puts another value in the place of what is kept with this virtual host. The one before lives on, for it may be shared.
-    pub(crate) fn keep<T: 'static>(self, value: T) {
+    pub(crate) fn keep(self, value: OfServer) {
         // SAFETY: the server_rec is valid (from_raw).
         let server = unsafe { &*self.raw };
         // SAFETY: httpd's process_rec lives as long as the process.
@@ -48,11 +48,11 @@ impl<'s> Server<'s> {
         // SAFETY: httpd's pool for the configuration, which is set up by one thread.
         let pool = unsafe { Pool::from_raw(pool) };
         // SAFETY: module_config is the server's own vector, which lives in `pconf` too.
-        unsafe { slot::set(server.module_config, pool.place(Kept::new(value))) };
+        unsafe { slot::set(server.module_config, pool.place(value)) };
     }
 
     /// As [`kept`](Self::kept), for the directives that write to it.
-    pub(super) fn kept_ptr<T: 'static>(self) -> *mut T {
+    pub(super) fn kept_ptr(self) -> *mut OfServer {
         // SAFETY: the server_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).module_config };
         // SAFETY: module_config is the server's vector.

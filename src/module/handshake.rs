@@ -88,7 +88,7 @@ impl TlsExtension for TokenBindingExtension {
                 false
             }
         });
-        let state = connection.kept::<ConnectionState>().ok_or(Alert::InternalError)?;
+        let state = connection.kept().ok_or(Alert::InternalError)?;
         state.note_offer(agreed.is_some());
         let mut handshake = state.handshake().map_err(|fault| {
             log(sink, Level::Error, format_args!("{}: {fault}; handshake refused", tags::HANDSHAKE_FAULT));
@@ -103,7 +103,7 @@ impl TlsExtension for TokenBindingExtension {
         connection: Connection<'_>,
     ) -> Result<Option<impl AsRef<[u8]> + use<>>, Alert> {
         let config = server_config(server).ok_or(Alert::InternalError)?;
-        let Some(state) = connection.kept::<ConnectionState>().filter(|_| config.enabled()) else {
+        let Some(state) = connection.kept().filter(|_| config.enabled()) else {
             return Ok(None);
         };
         let mut handshake = state.handshake().map_err(|_| Alert::InternalError)?;

@@ -5,8 +5,11 @@ use token_binding_server::directives::{self, DIRECTIVES, Directive};
 
 use crate::httpd::hook::Registrar;
 use crate::httpd::record::{Commands, Module, Place, Record, Section, record};
+use crate::httpd::slot::{Slots, This};
 
+use super::connection::ConnectionState;
 use super::hooks;
+use super::state::RequestState;
 
 /// What `LoadModule token_binding_module` looks for.
 #[allow(unsafe_code, reason = "the name; whose it is, is plain from it")]
@@ -16,13 +19,16 @@ use super::hooks;
     unreachable_pub,
     reason = "exported to httpd; the name is in every site's configuration"
 )]
-pub static mut token_binding_module: Record = record::<TokenBinding, ROWS>(&COMMANDS);
+pub static mut token_binding_module: Record = record(&COMMANDS);
 
-struct TokenBinding;
+impl Slots for This {
+    type OfServer = ServerConfig;
+    type OfDirectory = DirectoryConfig;
+    type OfConnection = ConnectionState;
+    type OfRequest = RequestState;
+}
 
-impl Module for TokenBinding {
-    type ServerConfig = ServerConfig;
-    type DirectoryConfig = DirectoryConfig;
+impl Module for This {
     type Directive = Directive;
 
     const NAME: &'static std::ffi::CStr = c"mod_token_binding.c";
@@ -35,7 +41,7 @@ impl Module for TokenBinding {
         DirectoryConfig::merge(outer, inner)
     }
 
-    fn apply(directive: &Directive, section: Section<'_, Self>, words: &[&str]) -> Result<(), String> {
+    fn apply(directive: &Directive, section: Section<'_>, words: &[&str]) -> Result<(), String> {
         let section = match section {
             Section::Server(config) => directives::Section::Server(config),
             Section::Directory(config) => directives::Section::Directory(config),
@@ -63,7 +69,7 @@ const fn commands() -> Commands<ROWS> {
             directives::Place::Server => Place::Server,
             directives::Place::ServerAndDirectory => Place::ServerAndDirectory,
         };
-        commands.set::<TokenBinding>(row, directive.name, place, directive.help, directive);
+        commands.set(row, directive.name, place, directive.help, directive);
         row += 1;
     }
     commands
