@@ -6,6 +6,9 @@ use std::marker::PhantomData;
 use super::ffi;
 use super::pool::Pool;
 
+/// What APR leaves of a name's first four bytes, to find names of any case (`CASE_MASK` in apr_tables.c).
+const CASE_MASK: u32 = 0xdfdf_dfdf;
+
 /// A table that lives at least as long as `'t`, and so do the strings in it. Two are equal if they are the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Table<'t> {
@@ -63,10 +66,9 @@ impl<'t> Table<'t> {
     /// Gives the entry at a place another name and value, without moving the others. `false`: another entry is there, or the
     /// names don't begin with the same four letters, which is what APR's tables find their entries by.
     pub(crate) fn rename(self, place: usize, name: &CStr, new_name: &'t CStr, value: &'t CStr) -> bool {
-        let (Some(start), Some(new_start)) = (name.to_bytes().get(..4), new_name.to_bytes().get(..4)) else {
-            return false;
-        };
-        if !start.eq_ignore_ascii_case(new_start) {
+        let start =
+            |name: &CStr| name.to_bytes().first_chunk().map(|start| u32::from_ne_bytes(*start) & CASE_MASK);
+        if start(name) != start(new_name) {
             return false;
         }
         let (entries, count) = self.array();
@@ -124,7 +126,8 @@ impl<'t> Table<'t> {
 
     /// Whether there is nothing in it.
     pub(crate) fn is_empty(self) -> bool {
-        self.entries().next().is_none()
+        let (_, count) = self.array();
+        count == 0
     }
 
     /// The entries and their number.

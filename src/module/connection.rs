@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use token_binding::{EKM_LENGTH, EXPORTER_LABEL, Ekm};
 use token_binding_server::channel::{Channel, Handshake};
@@ -20,10 +20,12 @@ use super::status::count;
 use super::virtual_hosts;
 
 /// What is kept with a TLS connection to a client.
-pub(super) struct ConnectionState {
+pub(crate) struct ConnectionState {
     ssl: Handle,
     /// Written by the connection's own thread (handshakes), read by HTTP/2's workers.
     handshake: Mutex<Handshake>,
+    /// The channel that `handshake` has opened, once no other handshake can follow (TLS 1.3).
+    last_channel: OnceLock<Arc<Channel>>,
     /// The client's certificate when it was last looked at. Written and read likewise.
     certificate: Mutex<Option<Certificate>>,
     /// Whether Token Binding was ever agreed on.
@@ -40,6 +42,7 @@ impl ConnectionState {
         Self {
             ssl,
             handshake: Mutex::default(),
+            last_channel: OnceLock::new(),
             certificate: Mutex::default(),
             is_agreed: AtomicBool::default(),
             is_offered: AtomicBool::default(),
@@ -67,19 +70,33 @@ impl ConnectionState {
 
 /// The Token Binding channel in force on a connection, or, for an HTTP/2 stream, on the connection that carries it.
 pub(super) fn channel(connection: Connection<'_>) -> Result<Option<Arc<Channel>>, Fault> {
-    let Some(state) = connection.kept_by_carrier::<ConnectionState>() else { return Ok(None) };
+    let Some(state) = connection.kept_by_carrier() else { return Ok(None) };
+    if let Some(channel) = state.last_channel.get() {
+        return Ok(Some(Arc::clone(channel)));
+    }
     if !state.is_agreed.load(Ordering::Acquire) {
         return Ok(None);
     }
+    open_channel(connection, state)
+}
+
+fn open_channel(connection: Connection<'_>, state: &ConnectionState) -> Result<Option<Arc<Channel>>, Fault> {
     let mut handshake = state.handshake()?;
     // A worker's thread: the SSL object is the carrier's, so only what was opened before counts.
-    if connection.is_secondary() || handshake.is_final() {
+    if connection.is_secondary() {
         return handshake.opened();
     }
     let ssl = state.ssl.get(connection).ok_or(Fault::Incomplete)?;
     // Exports the keying material of a handshake that has ended since the last call.
     let export = || export(ssl).inspect(|_| count(Count::Negotiated, 1));
-    handshake.open(ssl.renegotiations(), ssl.is_tls13_or_newer(), export)
+    let channel = handshake.open(ssl.renegotiations(), export)?;
+    if let Some(channel) = &channel
+        && ssl.is_tls13_or_newer()
+    {
+        // Already there only if it is the same: TLS 1.3 has one handshake.
+        let _ = state.last_channel.set(Arc::clone(channel));
+    }
+    Ok(channel)
 }
 
 /// The exported keying material of a finished handshake (RFC 8471 s3.3).
@@ -101,7 +118,7 @@ pub(super) fn certificate(connection: Connection<'_>) -> Result<Option<Arc<CStr>
     if !virtual_hosts::verifies_clients() {
         return Ok(None);
     }
-    let Some(state) = connection.kept_by_carrier::<ConnectionState>() else { return Ok(None) };
+    let Some(state) = connection.kept_by_carrier() else { return Ok(None) };
     if connection.is_secondary() {
         return Ok(state.certificate()?.as_ref().and_then(Certificate::fingerprint));
     }
@@ -125,7 +142,7 @@ impl ConnectionHook for ProcessConnection {
 
     fn run(connection: Connection<'_>) -> Status {
         // Without a state there is no TLS. httpd asks again for each request of a connection that is kept alive.
-        let Some(state) = connection.kept::<ConnectionState>() else { return Status::Declined };
+        let Some(state) = connection.kept() else { return Status::Declined };
         if connection.is_secondary() || state.is_settled.load(Ordering::Relaxed) {
             return Status::Declined;
         }

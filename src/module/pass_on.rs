@@ -13,6 +13,7 @@ use super::state::Known as _;
 
 /// Passes the facts on, before anything is known of the directory. The request's headers have just been cleared of the names
 /// that are set, but for the message itself.
+#[inline]
 pub(super) fn pass_on_first<'r>(
     request: Request<'r>,
     facts: Facts<'r>,
@@ -20,19 +21,17 @@ pub(super) fn pass_on_first<'r>(
     mut message: Option<MessageEntry<'r>>,
 ) {
     let pass = config.pass(None);
-    let (environment, headers) = (request.environment(), request.headers());
-    if !environment.is_empty() {
+    let environment = request.environment();
+    let Some(provided) = facts.only_provided(pass).filter(|_| environment.is_empty()) else {
+        drop(message);
         return pass_on(request, facts, config, pass);
-    }
-    let to_headers = config.pass_headers() && !request.is_trace();
-    for &variable in facts.to_pass(pass) {
-        let Some(value) = facts.value(variable).filter(|_| pass.includes(variable)) else { continue };
-        let value = text(request, value);
-        environment.add(config.env_name(variable), value);
-        for name in variable.header_names().iter().filter(|_| to_headers) {
-            match message.take_if(|_| variable == Variable::Provided) {
-                Some(message) => message.replace(name, value),
-                None => headers.add(name, value),
+    };
+    environment.add(config.env_name(Variable::Provided), provided);
+    if config.pass_headers() && !request.is_trace() {
+        for name in Variable::Provided.header_names() {
+            match message.take() {
+                Some(message) => message.replace(name, provided),
+                None => request.headers().add(name, provided),
             }
         }
     }
@@ -69,11 +68,16 @@ pub(super) fn restore(request: Request<'_>) {
 }
 
 /// The request's directory is known, or has become another one: passes on what it asks for, if that is something else.
+#[inline]
 pub(super) fn settle(request: Request<'_>) {
-    let Some((passed, directory)) = request.passed() else { return };
-    if directory == request.directory_address() {
-        return;
+    if let Some((passed, directory)) = request.passed()
+        && directory != request.directory_address()
+    {
+        settle_anew(request, passed);
     }
+}
+
+fn settle_anew(request: Request<'_>, passed: PassVar) {
     let Some(config) = request.server_config() else { return };
     let pass = config.pass(request.directory_config());
     if pass == passed {

@@ -71,7 +71,8 @@ fn status_of(response: Response) -> Status {
 
 /// Clears the request's headers, judges it, and passes on what was verified.
 fn receive(request: Request<'_>) -> Response {
-    let (taken, message) = take_reserved(request.headers());
+    let mut taken = Taken::default();
+    let message = take_reserved(request.headers(), &mut taken);
     trailers::watch(request);
     let Some(config) = request.server_config() else { return Response::ServerError };
     if request.origin().is_some() {
@@ -87,7 +88,7 @@ fn receive(request: Request<'_>) -> Response {
     if !config.enabled() {
         return cookies::receive(request, ClientKind::Unbound);
     }
-    match bindings(request, config, taken) {
+    match bindings(request, config, &taken) {
         Ok(Some(_)) if names_our_headers(request) => refuse(request, config, Refusal::HopByHop),
         Ok(Some(bindings)) => {
             let facts = Facts { bindings: request.keep_bindings(bindings), certificate: None };
@@ -115,17 +116,18 @@ fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Resp
 }
 
 /// Whether the client wants the headers that pass its bindings on taken out on the way to a backend.
+#[inline]
 fn names_our_headers(request: Request<'_>) -> bool {
     // HTTP/1.1's lines are one by now; other protocols and modules have their own ways to fill the table.
-    request.headers().get(c"Connection").is_some()
-        && request.headers().all(c"Connection").any(|value| connection_names_reserved(value.to_bytes()))
+    let does_any = || request.headers().all(c"Connection").any(|it| connection_names_reserved(it.to_bytes()));
+    request.headers().get(c"Connection").is_some() && does_any()
 }
 
 /// The Token Bindings that the request has, by its headers and its connection.
 fn bindings(
     request: Request<'_>,
     config: &ServerConfig,
-    taken: Taken<'_>,
+    taken: &Taken<'_>,
 ) -> Result<Option<TokenBindings>, Refusal> {
     let channel = connection::channel(request.connection()).map_err(Refusal::Fault)?;
     let standing = match &channel {

@@ -22,10 +22,11 @@ impl ResponseHook for InsertFilter {
     const SITE: Site = Site("InsertFilter");
 
     fn run(request: Request<'_>) {
-        if concerns_us(request) {
+        let binds_cookies = cookies::are_bound(request);
+        if binds_cookies || request.is_known() {
             // A sub-request that takes the place of the request (DirectoryIndex, MultiViews) brings its directory with it.
             settle(request);
-            prepare(request);
+            prepare(request, binds_cookies);
         }
     }
 }
@@ -37,22 +38,17 @@ impl ResponseHook for InsertErrorFilter {
     const SITE: Site = Site("InsertErrorFilter");
 
     fn run(request: Request<'_>) {
-        if concerns_us(request) {
-            prepare(request);
+        let binds_cookies = cookies::are_bound(request);
+        if binds_cookies || request.is_known() {
+            prepare(request, binds_cookies);
         }
     }
-}
-
-/// Whether there can be anything to do about a response: something is known of its request, or cookies are bound.
-fn concerns_us(request: Request<'_>) -> bool {
-    request.is_known() || cookies::are_bound(request)
 }
 
 /// Has the response of a request looked at by the filters that may have something to do.
 // Apart, so that the hook has little to save and to restore for the requests that do not concern us.
 #[inline(never)]
-fn prepare(request: Request<'_>) {
-    let binds_cookies = cookies::are_bound(request);
+fn prepare(request: Request<'_>, binds_cookies: bool) {
     request.note_prepared();
     cookies::prepare(request, binds_cookies);
     if wants_referred(request) || (binds_cookies && !request.is_sub_request()) {

@@ -6,24 +6,13 @@ use token_binding_server::headers::{Field, Taken, may_be_reserved, reserved};
 
 use crate::httpd::table::{Entry, Table};
 
-/// Removes every header that a client must not send beyond this module, and tells what was there. Where that was one message
+/// Removes every header that a client must not send beyond this module, and adds to `taken` what was there. Where that was one message
 /// and nothing else, as with most requests of clients that have a key, its entry is left to the caller.
-pub(super) fn take_reserved(headers: Table<'_>) -> (Taken<'_>, Option<MessageEntry<'_>>) {
-    let mut candidates = headers.entries_with(may_be_reserved);
-    match candidates.next() {
-        Some(first) => take(headers, std::iter::once(first).chain(candidates)),
-        None => (Taken::default(), None),
-    }
-}
-
-fn take<'t>(
-    headers: Table<'t>,
-    candidates: impl Iterator<Item = Entry<'t>>,
-) -> (Taken<'t>, Option<MessageEntry<'t>>) {
-    let mut taken = Taken::default();
+#[inline]
+pub(super) fn take_reserved<'t>(headers: Table<'t>, taken: &mut Taken<'t>) -> Option<MessageEntry<'t>> {
     let mut found = 0;
     let mut last = None;
-    for entry in candidates {
+    for entry in headers.entries_with(may_be_reserved) {
         if taken.add(entry.name().to_bytes(), entry.value().to_bytes()) {
             found += 1;
             last = Some(entry);
@@ -32,12 +21,12 @@ fn take<'t>(
     match last {
         None => {}
         Some(entry) if found == 1 && taken.message != Field::Absent => {
-            return (taken, Some(MessageEntry { table: headers, entry }));
+            return Some(MessageEntry { table: headers, entry });
         }
         Some(entry) if found == 1 => headers.remove(entry.name()),
         Some(_) => headers.retain(|name| reserved(name).is_none()),
     }
-    (taken, None)
+    None
 }
 
 /// The entry of a client's `Sec-Token-Binding` header. It is replaced by what it has proved, or removed.

@@ -14,7 +14,7 @@ use crate::httpd::server::Server;
 /// What is kept with a request from the moment something is known of it: with an unbound request that has to do with no
 /// bound cookie, nothing.
 #[derive(Default)]
-struct RequestState {
+pub(crate) struct RequestState {
     bindings: Option<TokenBindings>,
     cookies: OnceCell<CookieState>,
     /// The fingerprint of the client's certificate.
@@ -113,8 +113,13 @@ fn state<'r>(request: Request<'r>) -> Option<&'r RequestState> {
     request.kept()
 }
 
+#[cold]
+fn new_state(request: Request<'_>) -> &RequestState {
+    request.keep(RequestState::default())
+}
+
 fn own_state(request: Request<'_>) -> &RequestState {
-    state(request).unwrap_or_else(|| request.keep(RequestState::default()))
+    state(request).unwrap_or_else(|| new_state(request))
 }
 
 /// What a request has, or the one which it continues.

@@ -30,8 +30,8 @@ pub enum Handshake {
     NotOffered,
     /// A ClientHello was accepted; the answer may be on its way.
     Agreed { negotiated: Negotiated, renegotiations: i64, answered: bool },
-    /// The handshake is over, the EKM known. `is_final`: no other handshake can follow.
-    Open { channel: Arc<Channel>, renegotiations: i64, is_final: bool },
+    /// The handshake is over, the EKM known.
+    Open { channel: Arc<Channel>, renegotiations: i64 },
 }
 
 impl Handshake {
@@ -54,19 +54,17 @@ impl Handshake {
         }
     }
 
-    /// The channel in force, on the connection's own thread. `renegotiations` is the count now, `is_final` that there can be no
-    /// more of them (TLS 1.3); `export` gets the EKM of a finished handshake and is called once for each.
+    /// The channel in force, on the connection's own thread. `renegotiations` is the count now; `export` gets the EKM of a finished handshake and is called once for each.
     pub fn open(
         &mut self,
         renegotiations: i64,
-        is_final: bool,
         export: impl FnOnce() -> Result<Ekm, Fault>,
     ) -> Result<Option<Arc<Channel>>, Fault> {
         match self {
             Self::NotOffered => Ok(None),
             Self::Agreed { negotiated, renegotiations: at, answered: true } if *at == renegotiations => {
                 let channel = Arc::new(Channel::new(*negotiated, export()?));
-                *self = Self::Open { channel: Arc::clone(&channel), renegotiations, is_final };
+                *self = Self::Open { channel: Arc::clone(&channel), renegotiations };
                 Ok(Some(channel))
             }
             Self::Open { channel, renegotiations: at, .. } if *at == renegotiations => {
@@ -77,10 +75,6 @@ impl Handshake {
                 Ok(None)
             }
         }
-    }
-
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Open { is_final: true, .. })
     }
 
     /// The channel in force, from an HTTP/2 worker thread, which must not touch the TLS connection.
@@ -246,8 +240,8 @@ mod tests {
         handshake.offered(Some(NEGOTIATED), 0);
         assert_eq!(handshake.answer(), Some(NEGOTIATED));
         assert_eq!(handshake.opened().unwrap_err(), Fault::Incomplete);
-        let first = handshake.open(0, false, || Ok(ekm(1))).unwrap().unwrap();
-        let second = handshake.open(0, false, || panic!("exported twice")).unwrap().unwrap();
+        let first = handshake.open(0, || Ok(ekm(1))).unwrap().unwrap();
+        let second = handshake.open(0, || panic!("exported twice")).unwrap().unwrap();
         assert!(Arc::ptr_eq(&first, &second));
         assert!(Arc::ptr_eq(&first, &handshake.opened().unwrap().unwrap()));
     }
@@ -258,7 +252,7 @@ mod tests {
         assert_eq!(handshake.answer(), None);
         handshake.offered(Some(NEGOTIATED), 0);
         assert!(handshake.opened().unwrap().is_none());
-        assert!(handshake.open(0, false, || Ok(ekm(1))).unwrap().is_none());
+        assert!(handshake.open(0, || Ok(ekm(1))).unwrap().is_none());
     }
 
     #[test]
@@ -266,8 +260,8 @@ mod tests {
         let mut handshake = Handshake::default();
         handshake.offered(Some(NEGOTIATED), 0);
         handshake.answer();
-        handshake.open(0, false, || Ok(ekm(1))).unwrap().unwrap();
-        assert!(handshake.open(1, false, || Ok(ekm(2))).unwrap().is_none());
+        handshake.open(0, || Ok(ekm(1))).unwrap().unwrap();
+        assert!(handshake.open(1, || Ok(ekm(2))).unwrap().is_none());
         assert!(handshake.opened().unwrap().is_none());
     }
 
@@ -276,11 +270,11 @@ mod tests {
         let mut handshake = Handshake::default();
         handshake.offered(Some(NEGOTIATED), 0);
         handshake.answer();
-        let before = handshake.open(0, false, || Ok(ekm(1))).unwrap().unwrap();
+        let before = handshake.open(0, || Ok(ekm(1))).unwrap().unwrap();
         let (binding, _) = before.verify(header(&ekm(1)).as_bytes()).unwrap();
         handshake.offered(Some(NEGOTIATED), 1);
         handshake.answer();
-        let after = handshake.open(1, false, || Ok(ekm(2))).unwrap().unwrap();
+        let after = handshake.open(1, || Ok(ekm(2))).unwrap().unwrap();
         assert!(after.verify(binding.verified.header.as_ref()).is_err());
         assert!(after.verify(header(&ekm(2)).as_bytes()).is_ok());
         assert_eq!(binding.texted().verified.provided().key_parameters(), KeyParameters::ECDSAP256);
@@ -292,7 +286,7 @@ mod tests {
         handshake.offered(Some(NEGOTIATED), 0);
         handshake.answer();
         for _ in 0..2 {
-            assert_eq!(handshake.open(0, false, || Err(Fault::Exporter)).unwrap_err(), Fault::Exporter);
+            assert_eq!(handshake.open(0, || Err(Fault::Exporter)).unwrap_err(), Fault::Exporter);
         }
         assert_eq!(handshake.opened().unwrap_err(), Fault::Incomplete);
     }

@@ -46,7 +46,17 @@ pub struct Taken<'a> {
 
 impl<'a> Taken<'a> {
     /// Notes one more header line. False: its name is not reserved.
+    #[inline]
     pub fn add(&mut self, name: &[u8], value: &'a [u8]) -> bool {
+        // As a client with a key sends it with each request: compared with a constant, in place.
+        if name == b"Sec-Token-Binding" {
+            self.message = self.message.and(value);
+            return true;
+        }
+        self.add_other(name, value)
+    }
+
+    fn add_other(&mut self, name: &[u8], value: &'a [u8]) -> bool {
         let place = match reserved(name) {
             None => return false,
             Some(Reserved::Spoof) => return true,
@@ -121,9 +131,9 @@ pub fn reserved(name: &[u8]) -> Option<Reserved> {
     None
 }
 
-/// Can a name that begins with this byte be reserved? Most can't, and need not be read any further.
+/// Whether a name that begins with this byte can be reserved. Most can't, and need not be read any further.
 pub fn may_be_reserved(initial: u8) -> bool {
-    spells(initial, b's') || spells(initial, b't')
+    matches!(initial | 0x20, b's'..=b't')
 }
 
 /// Whether `name` becomes the same variable as `known`, one of [`RESERVED`] and as long.

@@ -36,7 +36,7 @@ pub enum Judgement<'a> {
 pub fn judge<'a>(
     config: &ServerConfig,
     standing: Standing,
-    taken: Taken<'a>,
+    taken: &Taken<'a>,
     trusted: impl FnOnce() -> bool,
     pushed: impl FnOnce() -> bool,
 ) -> Judgement<'a> {
@@ -92,11 +92,11 @@ mod tests {
     }
 
     fn judged<'a>(config: &ServerConfig, standing: Standing, field: Field<'a>) -> Judgement<'a> {
-        judge(config, standing, message(field), || panic!("nothing to trust"), || false)
+        judge(config, standing, &message(field), || panic!("nothing to trust"), || false)
     }
 
     fn judged_forwarded(standing: Standing, taken: Taken<'_>, trusted: bool) -> Judgement<'_> {
-        judge(&ServerConfig::default(), standing, taken, || trusted, || false)
+        judge(&ServerConfig::default(), standing, &taken, || trusted, || false)
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
     fn a_push_needs_no_header() {
         let standing = Standing::Negotiated(NEGOTIATED);
         let config = ServerConfig::default();
-        assert_eq!(judge(&config, standing, Taken::default(), || false, || true), Judgement::Unbound);
+        assert_eq!(judge(&config, standing, &Taken::default(), || false, || true), Judgement::Unbound);
     }
 
     #[test]

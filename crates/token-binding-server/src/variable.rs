@@ -5,7 +5,6 @@ use std::ffi::CStr;
 use zeroize::Zeroizing;
 
 use crate::bindings::TokenBindings;
-use crate::texts::Texts;
 
 /// A variable: an entry of the request's environment, and a request header for backends (draft-ietf-tokbind-ttrp s2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,15 +175,16 @@ impl<'a> Facts<'a> {
         matches!(self, Self { bindings: None, certificate: None })
     }
 
-    /// The variables of `pass` that can have a value. Most clients prove one key.
+    /// The value of [`Variable::Provided`], if no other one of `pass` has a value. Most clients prove one key.
     #[inline]
-    pub fn to_pass(self, pass: PassVar) -> &'static [Variable] {
-        let has_one = |texts: &Texts| texts.referred.is_none() && texts.others.is_none();
+    pub fn only_provided(self, pass: PassVar) -> Option<&'a CStr> {
+        let texts = self.bindings?.texts();
         let is_simple = self.certificate.is_none()
-            && self.bindings.is_some_and(|bindings| has_one(bindings.texts()))
+            && texts.referred.is_none()
+            && texts.others.is_none()
             && pass.includes(Variable::Provided)
             && !pass.includes(Variable::Context);
-        if is_simple { &[Variable::Provided] } else { &Variable::ALL }
+        is_simple.then_some(&*texts.provided)
     }
 }
 

@@ -136,7 +136,7 @@ fn is_several(message: Field<'_>) -> bool {
 }
 
 fn verdict<'a>(standing: Standing, taken: Taken<'a>, trusted: bool) -> Judgement<'a> {
-    judge(&ServerConfig::default(), standing, taken, || trusted, || false)
+    judge(&ServerConfig::default(), standing, &taken, || trusted, || false)
 }
 
 fn unbound_connection(taken: Taken<'_>, trusted: bool) {

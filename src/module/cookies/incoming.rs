@@ -11,7 +11,7 @@ use token_binding_server::outcome::{Level, Response, tags};
 
 use crate::httpd::request::Request;
 
-use super::binder::{binder, client, shown};
+use super::binder::{are_bound, binder, client, shown};
 use crate::module::log::log;
 use crate::module::state::{ClientKind, CookieState, Known as _};
 use crate::module::status::count;
@@ -22,8 +22,13 @@ const COOKIE_2: &CStr = c"Cookie2";
 /// How many cookies one log line names.
 const NAMED: usize = 4;
 
-/// The request's headers have been read, and its Token Bindings are known: rewrites its `Cookie` header.
+/// The request's headers have been read, and its Token Bindings are known: rewrites its `Cookie` header, if cookies are bound.
+#[inline]
 pub(in crate::module) fn receive(request: Request<'_>, kind: ClientKind) -> Response {
+    if are_bound(request) { rewrite(request, kind) } else { Response::Serve }
+}
+
+fn rewrite(request: Request<'_>, kind: ClientKind) -> Response {
     let binder = match binder(request) {
         Ok(None) => return Response::Serve,
         Ok(Some(binder)) => binder,
