@@ -12,7 +12,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use openssl::x509::X509;
-use token_binding::{Ekm, KeyParameters, verify_header};
+use token_binding::verify::verify_header;
+use token_binding::{Ekm, KeyParameters};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 

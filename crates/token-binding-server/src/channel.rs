@@ -6,8 +6,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use token_binding::Ekm;
 use token_binding::header::context_value;
-use token_binding::{Ekm, Negotiated, verify_header};
+use token_binding::negotiate::Negotiated;
+use token_binding::verify::verify_header;
 
 use zeroize::Zeroizing;
 
@@ -160,8 +162,9 @@ impl Binding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use token_binding::sign::MessageBuilder;
     use token_binding::sign::openssl::PrivateKey;
-    use token_binding::{Error, KeyParameters, MessageBuilder, ProtocolVersion, TokenBindingType};
+    use token_binding::{Error, KeyParameters, ProtocolVersion, TokenBindingType};
 
     const NEGOTIATED: Negotiated =
         Negotiated { version: ProtocolVersion::V1_0, key_parameters: KeyParameters::ECDSAP256 };

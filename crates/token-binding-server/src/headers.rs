@@ -1,7 +1,7 @@
 //! The header names that this module owns. A client may send `Sec-Token-Binding`; the others are ours to set, or a
 //! trusted proxy's. Anybody else who sends one tries to pass for somebody else.
 
-use token_binding::ForwardedHeaders;
+use token_binding::forwarded::ForwardedHeaders;
 
 /// The client's `Sec-Token-Binding`, as it stands in a request's header table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

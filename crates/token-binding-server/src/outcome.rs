@@ -1,7 +1,8 @@
 //! Why a request was not taken as bound, and what follows from it: one place for status, log level, tag and words.
 
 use thiserror::Error;
-use token_binding::{ForwardedError, Negotiated};
+use token_binding::forwarded::ForwardedError;
+use token_binding::negotiate::Negotiated;
 
 use crate::counters::Count;
 

@@ -1,7 +1,8 @@
 //! From configuration and facts to what happens: whether a request's message is to be verified, and which variables
 //! the request gets. Pure: the same input gives the same answer, and nothing here has heard of httpd's pointers.
 
-use token_binding::{ForwardedHeaders, Negotiated};
+use token_binding::forwarded::ForwardedHeaders;
+use token_binding::negotiate::Negotiated;
 
 use crate::config::ServerConfig;
 use crate::headers::{Field, Taken};

@@ -7,8 +7,8 @@ use tokbind::KeyParameters;
 use tokbind::keys::KeyStore;
 use tokbind_testing::tls::ServerOptions;
 use tokbind_testing::web::{Reply, Seen, Web, reply};
-use token_binding::Signer;
 use token_binding::header::encode;
+use token_binding::sign::Signer;
 
 use crate::support::{self, Said, User};
 

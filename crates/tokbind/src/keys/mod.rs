@@ -30,7 +30,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use token_binding::Signer;
+use token_binding::sign::Signer;
 
 use self::disk::{Directory, Stamp};
 use crate::private_dir::default_path;

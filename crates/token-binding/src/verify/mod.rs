@@ -14,10 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::key::PublicKey;
 use crate::message::{TokenBinding, TokenBindingMessage};
-use crate::{EKM_LENGTH, Error, KeyParameters, TokenBindingType};
+use crate::{EKM_LENGTH, Ekm, Error, KeyParameters, TokenBindingType};
 
-pub use crate::ekm::Ekm;
-pub use crate::limits::{MAX_BINDINGS, MAX_HEADER_LENGTH};
 #[cfg(feature = "openssl")]
 pub use openssl::OpenSsl;
 #[cfg(feature = "rustcrypto")]
