@@ -3,6 +3,7 @@
 
 use std::ffi::{CStr, CString};
 
+use thiserror::Error;
 use token_binding::{KeyParameters, ProtocolVersion};
 
 use crate::cookies::settings::CookieSettings;
@@ -107,19 +108,11 @@ impl ServerConfig {
     }
 
     /// What no single directive can see: two variables under one name, of which one would overwrite the other.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), SameName> {
         for (position, first) in Variable::ALL.into_iter().enumerate() {
             for second in Variable::ALL.into_iter().skip(position + 1) {
                 if same_variable(self.env_name(first), self.env_name(second)) {
-                    let named_by = |variable: Variable| {
-                        variable.env_directive().unwrap_or("the fingerprint of client certificates")
-                    };
-                    return Err(format!(
-                        "{} and {}: both name the environment variable \"{}\"; give each its own name",
-                        named_by(first),
-                        named_by(second),
-                        self.env_name(first).to_string_lossy()
-                    ));
+                    return Err(SameName { first, second, name: self.env_name(first).to_owned() });
                 }
             }
         }
@@ -133,6 +126,23 @@ impl DirectoryConfig {
         let Self { pass, include_referred } = inner;
         Self { pass: pass.or(outer.pass), include_referred: include_referred.or(outer.include_referred) }
     }
+}
+
+/// Two variables have one name, so that one would overwrite the other.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{} and {}: both name the environment variable \"{}\"; give each its own name",
+    named_by(*first), named_by(*second), name.to_string_lossy()
+)]
+pub struct SameName {
+    first: Variable,
+    second: Variable,
+    name: CString,
+}
+
+/// What gives a variable's environment variable its name.
+fn named_by(variable: Variable) -> &'static str {
+    variable.env_directive().unwrap_or("the fingerprint of client certificates")
 }
 
 fn merge_names(outer: &EnvNames, inner: &EnvNames) -> EnvNames {
@@ -225,10 +235,10 @@ mod tests {
         let mut config = ServerConfig::default();
         config.env_names.set(Variable::Provided, Some(c"TB_ID".into()));
         config.env_names.set(Variable::Other, Some(c"tb-id".into()));
-        let message = config.check().unwrap_err();
+        let message = config.check().unwrap_err().to_string();
         assert!(message.contains("TokenBindingProvidedEnvVar and TokenBindingOtherEnvVar"), "{message}");
         config.env_names.set(Variable::Other, Some(c"TB_SSL_Client_Cert_Fingerprint".into()));
-        let message = config.check().unwrap_err();
+        let message = config.check().unwrap_err().to_string();
         assert!(message.contains("TokenBindingOtherEnvVar and the fingerprint of client"), "{message}");
         config.env_names.set(Variable::Other, Some(c"TB_OTHER".into()));
         assert_eq!(config.check(), Ok(()));

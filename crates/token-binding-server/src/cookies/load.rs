@@ -4,12 +4,43 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::keyring::Keys;
-use super::secret::{Secret, SecretSource};
+use thiserror::Error;
 
-/// How long the commands of a configuration may take together. A vault answers within a second, or after an attempt or two that fail. At a restart the old
-/// processes have stopped listening, and new clients wait as long as httpd does.
+use super::keyring::{Keys, NoKeyring};
+use super::secret::{Secret, SecretError, SecretSource};
+
+/// How long the commands of a configuration may take together. A vault answers within a second, or after one or two failed
+/// attempts. At a restart the old processes have stopped listening, and new clients wait as long as httpd does.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why httpd does not start.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    #[error("{named}: {problem}")]
+    Secret { named: SecretSource, problem: SecretError },
+    #[error(transparent)]
+    Keys(#[from] NoKeyring),
+}
+
+/// What is bad at a restart, and what follows: httpd goes on.
+#[derive(Debug, Error)]
+pub enum Warning {
+    #[error(
+        "{named}: {problem}. The secret from before the restart stays in force, and httpd will not start again with this one"
+    )]
+    Kept { named: SecretSource, problem: SecretError },
+    #[error("{named}: {problem}. It is left out")]
+    LeftOut { named: SecretSource, problem: SecretError },
+    #[error("{named}: it is the same secret as that of {other}. It is left out")]
+    SameAs { named: SecretSource, other: SecretSource },
+    #[error("{}: {problem}. Virtual hosts that need it refuse their requests", list(named))]
+    NoKeys { named: Vec<SecretSource>, problem: NoKeyring },
+}
+
+fn list(sources: &[SecretSource]) -> String {
+    sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// A source, and the path that it had then: both may stay and ServerRoot change.
 type Place = (PathBuf, SecretSource);
 
@@ -42,20 +73,19 @@ impl<'a> Reading<'a> {
         Self { server_root, last_good: Some(last_good), secrets: BTreeMap::new(), time_left: PATIENCE }
     }
 
-    /// The keys of these secrets, or `None` if none is to be had at a restart. `warn` is told what is bad and what follows, the
-    /// error is what ends a start: sentences that name the source.
+    /// The keys of these secrets; `None` if a restart finds none. Warnings come at a restart only, errors at a start only.
     pub fn keys(
         &mut self,
         sources: &[SecretSource],
-        mut warn: impl FnMut(String),
-    ) -> Result<Option<Keys>, String> {
+        mut warn: impl FnMut(Warning),
+    ) -> Result<Option<Keys>, LoadError> {
         let mut good: Vec<(&SecretSource, Secret)> = Vec::with_capacity(sources.len());
         for source in sources {
             let Some(secret) = self.secret(source, &mut warn)? else { continue };
             // At a start, no keys are made of it.
             match good.iter().find(|(_, known)| *known == secret) {
                 Some((other, _)) if self.last_good.is_some() => {
-                    warn(format!("{source}: it is the same secret as that of {other}. It is left out"));
+                    warn(Warning::SameAs { named: source.clone(), other: (*other).clone() });
                 }
                 _ => good.push((source, secret)),
             }
@@ -63,11 +93,10 @@ impl<'a> Reading<'a> {
         let secrets: Vec<Secret> = good.into_iter().map(|(_, secret)| secret).collect();
         match Keys::new(&secrets) {
             Err(problem) if self.last_good.is_some() => {
-                let names = sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                warn(format!("{names}: {problem}. Virtual hosts that need it refuse their requests"));
+                warn(Warning::NoKeys { named: sources.to_vec(), problem });
                 Ok(None)
             }
-            keys => keys.map(Some),
+            keys => Ok(Some(keys?)),
         }
     }
 
@@ -75,24 +104,22 @@ impl<'a> Reading<'a> {
     fn secret(
         &mut self,
         source: &SecretSource,
-        warn: &mut impl FnMut(String),
-    ) -> Result<Option<Secret>, String> {
+        warn: &mut impl FnMut(Warning),
+    ) -> Result<Option<Secret>, LoadError> {
         let place = (source.path(&self.server_root), source.clone());
         if let Some(known) = self.secrets.get(&place) {
             return Ok(known.clone());
         }
         let secret = match (source.read(&self.server_root, &mut self.time_left), self.last_good) {
             (Ok(secret), _) => Some(secret),
-            (Err(problem), None) => return Err(format!("{source}: {problem}")),
+            (Err(problem), None) => return Err(LoadError::Secret { named: source.clone(), problem }),
             (Err(problem), Some(LastGood(last_good))) => {
                 let kept = last_good.get(&place).cloned();
-                let follows = match kept {
-                    Some(_) => {
-                        "The secret from before the restart stays in force, and httpd will not start again with this one"
-                    }
-                    None => "It is left out",
-                };
-                warn(format!("{source}: {problem}. {follows}"));
+                let named = source.clone();
+                warn(match kept {
+                    Some(_) => Warning::Kept { named, problem },
+                    None => Warning::LeftOut { named, problem },
+                });
                 kept
             }
         };

@@ -1,12 +1,13 @@
 //! What an administrator wrote about cookies, and what is in force of it.
 
-use crate::words::DirectiveError;
+use thiserror::Error;
 
 use super::keyring::Keyring;
 use super::names::CookieNames;
 use super::realm::Realm;
 use super::seal::SealedFor;
 use super::secret::{RECIPE, SecretSource};
+use crate::words::DirectiveError;
 
 /// `TokenBindingCookiePolicy`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +94,11 @@ impl CookieSettings {
     }
 
     /// The secrets to load: `None` where no cookie is bound.
-    pub fn needs_secrets(&self) -> Result<Option<&[SecretSource]>, String> {
+    pub fn needs_secrets(&self) -> Result<Option<&[SecretSource]>, NoSecret> {
         match (self.names(), self.secrets.as_deref()) {
             (None, _) => Ok(None),
             (Some(_), Some(secrets)) => Ok(Some(secrets)),
-            (Some(_), None) => Err(format!(
-                "TokenBindingCookie needs a secret: TokenBindingCookieSecret file:FILE; {RECIPE}"
-            )),
+            (Some(_), None) => Err(NoSecret),
         }
     }
 
@@ -111,6 +110,11 @@ impl CookieSettings {
         Ok(Some(Binder { names, keyring, encrypt: self.encrypt.unwrap_or(true), policy }))
     }
 }
+
+/// Cookies are to be bound, and nobody has said where the secret is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("TokenBindingCookie needs a secret: TokenBindingCookieSecret file:FILE; {RECIPE}")]
+pub struct NoSecret;
 
 /// Cookies are to be bound, and there are no keys.
 #[derive(Debug, PartialEq, Eq)]
@@ -179,7 +183,7 @@ pub(super) mod tests {
     fn cookies_without_a_secret_are_refused_and_nothing_needs_none() {
         let mut without = settings(&["a"], CookiePolicy::Optional);
         (without.secrets, without.keyring) = (None, None);
-        assert!(without.needs_secrets().unwrap_err().contains("openssl rand -base64 48 > FILE"));
+        assert!(without.needs_secrets().unwrap_err().to_string().contains("openssl rand -base64 48 > FILE"));
         assert_eq!(without.binder().unwrap_err(), NoKeys);
         assert_eq!(CookieSettings::default().needs_secrets(), Ok(None));
         assert!(CookieSettings::default().binder().unwrap().is_none());

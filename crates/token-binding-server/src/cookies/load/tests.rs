@@ -23,13 +23,13 @@ fn named(dir: &TempDir, name: &str, content: &str, mode: u32) -> SecretSource {
     SecretSource::parse(&[&format!("file:{}", path.display())]).unwrap()
 }
 
-fn load(sources: &[SecretSource], server_root: &Path) -> Result<Keys, String> {
+fn load(sources: &[SecretSource], server_root: &Path) -> Result<Keys, LoadError> {
     let warn = |line| panic!("{line}: at a start nothing is warned of");
     Ok(Reading::at_start(server_root.into()).keys(sources, warn)?.unwrap())
 }
 
 fn problem(source: &SecretSource) -> String {
-    let message = load(std::slice::from_ref(source), Path::new("/")).unwrap_err();
+    let message = load(std::slice::from_ref(source), Path::new("/")).unwrap_err().to_string();
     assert!(message.starts_with(&format!("{source}: ")), "{message}");
     assert!(!message.contains(&GOOD[..8]), "{message}");
     message
@@ -114,7 +114,7 @@ impl Process {
     fn restart_in(&mut self, server_root: impl Into<PathBuf>, sources: &[SecretSource]) {
         let mut warnings = Vec::new();
         let mut reading = Reading::at_restart(server_root.into(), &self.last_good);
-        let keys = reading.keys(sources, |line| warnings.push(line)).unwrap();
+        let keys = reading.keys(sources, |warning| warnings.push(warning.to_string())).unwrap();
         self.last_good = reading.into_last_good();
         for warning in &warnings {
             assert!(!warning.contains(&GOOD[..8]) && !warning.contains(&OTHER[..8]), "{warning}");
@@ -202,7 +202,8 @@ fn of_two_equal_secrets_a_restart_takes_one() {
     named(&dir, "one", "", 0o600);
     process.restart(&both);
     assert!(process.has(GOOD) && process.warnings.len() == 2, "{:?}", process.warnings);
-    assert!(load(&[named(&dir, "one", GOOD, 0o600), two], Path::new("/")).unwrap_err().contains("the same"));
+    let error = load(&[named(&dir, "one", GOOD, 0o600), two], Path::new("/")).unwrap_err();
+    assert!(matches!(error, LoadError::Keys(NoKeyring::SameTwice)), "{error}");
 }
 
 #[test]
