@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use openssl::x509::X509;
+use token_binding::header::SEC_TOKEN_BINDING;
 use token_binding::verify::verify_header;
 use token_binding::{Ekm, KeyParameters};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -150,7 +151,7 @@ async fn serve<H: Fn(&Seen) -> Reply + Send + Sync + 'static>(
 
 impl Context {
     fn read(self, head: &http::request::Parts, body: Bytes) -> Seen {
-        let message = head.headers.get("sec-token-binding");
+        let message = head.headers.get(SEC_TOKEN_BINDING);
         let verified = message.zip(self.binding).and_then(|(message, (negotiated, ekm))| {
             verify_header(message.as_bytes(), negotiated, &ekm).ok()
         });

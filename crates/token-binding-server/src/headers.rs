@@ -2,6 +2,10 @@
 //! trusted proxy's. Anybody else who sends one tries to pass for somebody else.
 
 use token_binding::forwarded::ForwardedHeaders;
+use token_binding::header::{
+    SEC_OTHER_TOKEN_BINDING_ID, SEC_PROVIDED_TOKEN_BINDING_ID, SEC_REFERRED_TOKEN_BINDING_ID,
+    SEC_TOKEN_BINDING, SEC_TOKEN_BINDING_CONTEXT,
+};
 
 /// The client's `Sec-Token-Binding`, as it stands in a request's header table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -97,11 +101,11 @@ pub fn is_forbidden_in_trailers(name: &[u8], binds_cookies: bool) -> bool {
 
 /// The reserved names: letters and dashes.
 static RESERVED: [(&[u8], Reserved); 6] = [
-    (b"Sec-Token-Binding", Reserved::TokenBinding),
-    (b"Sec-Provided-Token-Binding-ID", Reserved::Provided),
-    (b"Sec-Referred-Token-Binding-ID", Reserved::Referred),
-    (b"Sec-Other-Token-Binding-ID", Reserved::Other),
-    (b"Sec-Token-Binding-Context", Reserved::Spoof),
+    (SEC_TOKEN_BINDING.as_bytes(), Reserved::TokenBinding),
+    (SEC_PROVIDED_TOKEN_BINDING_ID.as_bytes(), Reserved::Provided),
+    (SEC_REFERRED_TOKEN_BINDING_ID.as_bytes(), Reserved::Referred),
+    (SEC_OTHER_TOKEN_BINDING_ID.as_bytes(), Reserved::Other),
+    (SEC_TOKEN_BINDING_CONTEXT.as_bytes(), Reserved::Spoof),
     (b"TB-SSL-Client-Cert-Fingerprint", Reserved::Spoof),
 ];
 

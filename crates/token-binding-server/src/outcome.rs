@@ -164,6 +164,7 @@ pub mod tags {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use token_binding::header::SEC_REFERRED_TOKEN_BINDING_ID;
     use token_binding::{Error, KeyParameters, ProtocolVersion};
 
     fn every_refusal() -> Vec<Refusal> {
@@ -176,7 +177,7 @@ mod tests {
                 key_parameters: KeyParameters::ECDSAP256,
             }),
             Refusal::Message(Error::NoProvided),
-            Refusal::Forwarded(ForwardedError::NoProvided { header: "Sec-Referred-Token-Binding-ID" }),
+            Refusal::Forwarded(ForwardedError::NoProvided { header: SEC_REFERRED_TOKEN_BINDING_ID }),
             Refusal::ForwardedOnBound,
             Refusal::HopByHop,
             Refusal::Fault(Fault::Exporter),

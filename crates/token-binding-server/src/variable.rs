@@ -190,6 +190,8 @@ impl<'a> Facts<'a> {
 
 #[cfg(test)]
 mod tests {
+    use token_binding::header;
+
     use super::*;
 
     #[test]
@@ -200,6 +202,23 @@ mod tests {
             places.set(variable, "changed");
             assert_eq!(*places.get(variable), "changed");
             places.set(variable, variable.word());
+        }
+    }
+
+    /// httpd wants them as C strings, so that they stand here again.
+    #[test]
+    fn header_names_are_the_protocols() {
+        for (variable, name) in [
+            (Variable::Provided, header::SEC_PROVIDED_TOKEN_BINDING_ID),
+            (Variable::Referred, header::SEC_REFERRED_TOKEN_BINDING_ID),
+            (Variable::Other, header::SEC_OTHER_TOKEN_BINDING_ID),
+            (Variable::Context, header::SEC_TOKEN_BINDING_CONTEXT),
+        ] {
+            assert_eq!(variable.default_env_name().to_str(), Ok(name));
+        }
+        for variable in Variable::ALL {
+            let is_reserved = |name: &&CStr| crate::headers::reserved(name.to_bytes()).is_some();
+            assert!(variable.header_names().iter().all(is_reserved), "{variable:?}");
         }
     }
 
