@@ -206,8 +206,8 @@ pub fn needs_private<'v>(values: impl IntoIterator<Item = &'v [u8]>, personal: P
 #[cfg(test)]
 mod tests {
     use super::super::seal::{Sealed, SealedFor};
-    use super::super::settings::tests::{keyring, settings};
     use super::super::settings::{CookiePolicy, CookieSettings};
+    use super::super::testing::{keyring, settings};
     use super::*;
 
     const ALICE: Client<'_> = Client::Bound(b"alice");

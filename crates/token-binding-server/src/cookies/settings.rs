@@ -134,41 +134,9 @@ impl Binder<'_> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::sync::Arc;
-
-    use super::super::keyring::Keys;
-    use super::super::seal::{Form, NotSealed};
-    use super::super::secret::Secret;
+mod tests {
+    use super::super::testing::settings;
     use super::*;
-
-    /// A sealed value, alone.
-    pub(crate) fn seal(
-        keyring: &Keyring,
-        form: Form,
-        name: &[u8],
-        value: &[u8],
-        client: SealedFor<'_>,
-    ) -> Result<Vec<u8>, NotSealed> {
-        let mut sealed = Vec::new();
-        super::super::seal::seal(keyring, form, name, value, client, &mut sealed).map(|()| sealed)
-    }
-
-    pub(crate) fn keyring() -> Keyring {
-        let secret = Secret::new((0..48).collect()).unwrap();
-        Keyring::new(Arc::new(Keys::new(&[secret]).unwrap()), Realm::of_host(b"a.test"))
-    }
-
-    pub(crate) fn settings(words: &[&str], policy: CookiePolicy) -> CookieSettings {
-        CookieSettings {
-            names: Some(CookieNames::add(None, words).unwrap()),
-            secrets: Some(vec![SecretSource::File("secret".into())]),
-            encrypt: None,
-            policy: Some(policy),
-            realm: Some(Realm::of_host(b"a.test")),
-            keyring: Some(keyring()),
-        }
-    }
 
     #[test]
     fn the_inner_value_wins_whole_and_silence_inherits() {
