@@ -52,7 +52,7 @@ pub struct Httpd {
 }
 
 impl Httpd {
-    /// The server that a process is, with its directory and port.
+    /// Wraps the process of a server, with its directory and port.
     pub(super) fn new(child: Child, dir: TempDir, port: u16, patience: Duration) -> Self {
         Self { child, dir, port, patience, announced: Vec::new(), checked: false }
     }
@@ -113,7 +113,7 @@ impl Httpd {
         comes_true_within(self.patience, || condition(self))
     }
 
-    /// Whether the process that was started is still there.
+    /// Whether the process still runs.
     pub fn lives(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

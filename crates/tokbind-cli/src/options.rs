@@ -46,7 +46,7 @@ pub(crate) struct ServerArgs {
     /// Trust the CA certificates of this PEM file and no others
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
-    /// Take any certificate; the server may then be anybody
+    /// Accept any certificate; the server may then be anybody
     #[arg(long, short = 'k')]
     insecure: bool,
     /// Show this PEM certificate to servers that ask for one; its issuers' certificates may follow it in the file

@@ -1,4 +1,4 @@
-//! A request's Token Bindings, and who says so.
+//! A request's Token Bindings, and who verified them.
 
 use token_binding::verify::{VerifiedBindings, VerifiedId};
 use zeroize::Zeroizing;

@@ -56,8 +56,8 @@ impl Handshake {
         }
     }
 
-    /// The channel in force, on the connection's own thread. `renegotiations` is the count now, `is_final` that there can be no
-    /// more of them (TLS 1.3); `export` gets the EKM of a finished handshake and is called once for each.
+    /// The channel in force; for the connection's own thread. `renegotiations` is the current count. `is_final`: there can
+    /// be no more of them (TLS 1.3). `export` fetches the EKM, and is called once per finished handshake.
     pub fn open(
         &mut self,
         renegotiations: i64,
@@ -85,7 +85,7 @@ impl Handshake {
         matches!(self, Self::Open { is_final: true, .. })
     }
 
-    /// The channel in force, from an HTTP/2 worker thread, which must not touch the TLS connection.
+    /// The same for an HTTP/2 worker thread, which must not touch the TLS connection.
     pub fn opened(&self) -> Result<Option<Arc<Channel>>, Fault> {
         match self {
             Self::Open { channel, .. } => Ok(Some(Arc::clone(channel))),
@@ -153,7 +153,8 @@ impl Binding {
         &self.verified.bindings
     }
 
-    /// base64url of version, key parameters and EKM: secret enough to be asked for explicitly.
+    /// base64url of version, key parameters and EKM. It holds secret keying material, so it is passed on only where it is
+    /// configured.
     pub fn context(&self) -> Zeroizing<String> {
         context_value(self.channel.negotiated, &self.channel.ekm)
     }

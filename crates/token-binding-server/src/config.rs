@@ -1,5 +1,5 @@
-//! What an administrator wrote, per server and per directory: every setting is an `Option`, `None` is "not written
-//! here", and the defaults are in one place, the accessors.
+//! The settings of servers and directories. Every field is an `Option`: `None` means "not set here". The accessors have the
+//! defaults.
 
 use std::ffi::{CStr, CString};
 
@@ -20,7 +20,7 @@ pub struct ServerConfig {
     pub pass_headers: Option<bool>,
     pub env_names: EnvNames,
     pub trusted_proxies: Option<TrustedProxies>,
-    /// What its directories have, where they are silent.
+    /// The settings of its directories that do not set their own.
     pub directory: DirectoryConfig,
     pub cookies: CookieSettings,
 }
@@ -32,11 +32,11 @@ pub struct DirectoryConfig {
     pub include_referred: Option<bool>,
 }
 
-/// The names of the environment variables, where they were written.
+/// The configured names of the environment variables.
 pub type EnvNames = PerVariable<Option<CString>>;
 
 impl ServerConfig {
-    /// The settings of `inner` (a virtual host), and where it is silent, those of `outer` (the main server).
+    /// Merges two servers' settings: what `inner` (a virtual host) sets wins over `outer` (the main server).
     pub fn merge(outer: &Self, inner: &Self) -> Self {
         let Self {
             enabled,
@@ -79,7 +79,7 @@ impl ServerConfig {
         self.strict.unwrap_or(true)
     }
 
-    /// What is passed on in a directory; `None` while the directory is not known.
+    /// What is passed on in a directory. `directory` is `None` as long as httpd has not found it.
     #[inline]
     pub fn pass(&self, directory: Option<&DirectoryConfig>) -> PassVar {
         directory.and_then(|directory| directory.pass).or(self.directory.pass).unwrap_or(PassVar::DEFAULT)
@@ -97,7 +97,7 @@ impl ServerConfig {
         self.pass_headers.unwrap_or(true)
     }
 
-    /// The proxies that are believed; `None` where nobody is.
+    /// The trusted proxies; `None` if there are none.
     pub fn trusted_proxies(&self) -> Option<&TrustedProxies> {
         self.trusted_proxies.as_ref().filter(|proxies| !proxies.is_empty())
     }
@@ -107,7 +107,7 @@ impl ServerConfig {
         self.env_names.get(variable).as_deref().unwrap_or_else(|| variable.default_env_name())
     }
 
-    /// What no single directive can see: two variables under one name, of which one would overwrite the other.
+    /// Checks what no single directive can: no two variables may have one name, or one would overwrite the other.
     pub fn check(&self) -> Result<(), SameName> {
         for (position, first) in Variable::ALL.into_iter().enumerate() {
             for second in Variable::ALL.into_iter().skip(position + 1) {
@@ -121,7 +121,7 @@ impl ServerConfig {
 }
 
 impl DirectoryConfig {
-    /// The settings of `inner` (the deeper directory), and where it is silent, those of `outer`.
+    /// Merges two directories' settings: what `inner` (the deeper one) sets wins over `outer`.
     pub fn merge(outer: &Self, inner: &Self) -> Self {
         let Self { pass, include_referred } = inner;
         Self { pass: pass.or(outer.pass), include_referred: include_referred.or(outer.include_referred) }

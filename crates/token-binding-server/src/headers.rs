@@ -12,7 +12,7 @@ use token_binding::header::{
 pub enum Field<'a> {
     #[default]
     Absent,
-    /// One line. Nobody has looked yet whether it is a list.
+    /// One line, which may still be a list with commas.
     One(&'a [u8]),
     /// Two or more lines.
     Several,
@@ -42,7 +42,7 @@ pub fn is_list(value: &[u8]) -> bool {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Taken<'a> {
     pub message: Field<'a>,
-    /// What the peer says about a client of its own: to be believed if it is a trusted proxy.
+    /// What the peer says about a client of its own. Believed only from a trusted proxy.
     pub forwarded: ForwardedHeaders<'a>,
     /// A second line of one of the headers in `forwarded`.
     pub forwarded_twice: bool,
@@ -81,8 +81,9 @@ pub enum Reserved {
     Spoof,
 }
 
-/// Whether the value of a `Connection` header names a reserved header. A proxy takes out what that names (RFC 9110
-/// s7.6.1), and mod_proxy ends a name at white space and semicolons too: here it ends at all that no name has in it.
+/// Whether the value of a `Connection` header names a reserved header. A proxy removes the headers that are named there (RFC
+/// 9110 s7.6.1). mod_proxy ends a name at white space and semicolons too, so here a name ends at every character that no
+/// name has.
 pub fn connection_names_reserved(value: &[u8]) -> bool {
     value.split(|byte| !is_token(*byte)).any(|option| reserved(option).is_some())
 }

@@ -48,7 +48,7 @@ pub fn judge<'a>(
         (Field::Several, _) => Judgement::Refuse(Refusal::DuplicateHeader),
         (Field::One(_), Standing::NotNegotiated) => refuse(Refusal::NotNegotiated),
         (_, standing) if !taken.forwarded.is_empty() && trusted() => match standing {
-            // The client's key, or the proxy's own? Nobody can tell.
+            // It could be the client's key or the proxy's own.
             Standing::Negotiated(_) => refuse(Refusal::ForwardedOnBound),
             Standing::NotNegotiated if taken.forwarded_twice => Judgement::Refuse(Refusal::ForwardedTwice),
             Standing::NotNegotiated => Judgement::TakeOver(taken.forwarded),

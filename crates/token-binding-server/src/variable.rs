@@ -43,7 +43,7 @@ impl Variable {
         }
     }
 
-    /// What CGI, and whoever makes a CGI program's environment before (mod_include does), makes of the request header.
+    /// The header's name in a CGI program's environment, which mod_include makes too, and earlier.
     pub const fn cgi_name(self) -> &'static CStr {
         match self {
             Self::Provided => c"HTTP_SEC_PROVIDED_TOKEN_BINDING_ID",
@@ -70,7 +70,7 @@ impl Variable {
         }
     }
 
-    /// Whether it is passed on where nobody has said so. The context holds keying material.
+    /// Whether it is passed on by default. The context is not: it holds keying material.
     const fn is_default(self) -> bool {
         !matches!(self, Self::Context)
     }
@@ -87,7 +87,7 @@ impl Variable {
     }
 }
 
-/// Something for each variable.
+/// One value for each variable.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct PerVariable<T>([T; Variable::ALL.len()]);
 
@@ -124,7 +124,7 @@ pub type PassVar = PerVariable<bool>;
 
 impl PassVar {
     pub const NONE: Self = Self([false; Variable::ALL.len()]);
-    /// Where nobody has said anything.
+    /// The default.
     pub const DEFAULT: Self = {
         let [a, b, c, d, e] = Variable::ALL;
         Self([a.is_default(), b.is_default(), c.is_default(), d.is_default(), e.is_default()])
@@ -153,7 +153,7 @@ pub struct Facts<'a> {
 pub enum Value<'a> {
     /// Text that is kept with the request.
     Kept(&'a CStr),
-    /// Text made for this purpose, and as secret as keys are.
+    /// Text made for this request, as secret as a key.
     Made(Zeroizing<String>),
 }
 

@@ -9,8 +9,8 @@
 //! | [`header`] | header names and their base64url | RFC 8473, draft-ietf-tokbind-ttrp |
 //! | [`forwarded`] | what a reverse proxy says it has verified | draft-ietf-tokbind-ttrp |
 //!
-//! Here at the root are the words that all of them use: numbers of the wire ([`KeyParameters`] and others), [`Ekm`] and
-//! errors. Each public name has one path.
+//! The root has what all of these use: wire numbers ([`KeyParameters`] and others), [`Ekm`] and errors. Each public name has
+//! one path.
 //!
 //! The crate does no I/O and knows nothing of a web server. It needs two things of the TLS connection, which its caller
 //! fetches: the extension's bytes and the exported keying material ([`Ekm`]).
@@ -20,7 +20,7 @@
 //! use token_binding::verify::verify_header;
 //! use token_binding::{Ekm, KeyParameters};
 //!
-//! // A request of a real Edge browser, and what the TLS exporter said on its connection.
+//! // A request of a real Edge browser, and the TLS exporter's output on its connection.
 //! let header = b"AIkAAgBBQJ5dTpA66QvSRCFhAf-5G4Xg_UbXiMZyBNvxNz3KgEfPcyhFTUMxa0vT4yc-oZKocTnWWkMd9voV\
 //!     7ADQdaMI5zkAQASTZuLhUlwSYwjyYHx0rLrAYfXuxzep3wdecyRyvD1Y1wiV3OzurR2Ad6WW3M-FWxB5dON0c7UIiAV4c06C7KUAAA";
 //! let ekm = Ekm::new([

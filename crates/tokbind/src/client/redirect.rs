@@ -7,7 +7,7 @@ use crate::binding::SEC_TOKEN_BINDING;
 use crate::error::{Error, Result};
 use crate::message::Response;
 
-/// What a request was given for one origin, and another has no business with.
+/// Headers that were given for one origin, and that another origin must not get.
 const FOR_ONE_ORIGIN: [&str; 5] =
     ["authorization", "cookie", "host", "proxy-authorization", SEC_TOKEN_BINDING];
 

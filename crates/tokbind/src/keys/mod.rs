@@ -58,7 +58,7 @@ struct Inner {
 
 type Known = HashMap<(String, KeyParameters), (Arc<PrivateKey>, Option<Stamp>)>;
 
-/// What there is to know about a key without giving it away.
+/// What can be told about a key without giving it away.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct KeyInfo {

@@ -1,5 +1,5 @@
-//! A command, run for what it prints. httpd waits for it at each start and restart, so that its time and its answer's size
-//! have limits.
+//! Runs a command and returns what it prints. httpd waits for it at each start and restart, so its time and output are
+//! limited.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -18,14 +18,14 @@ use zeroize::Zeroizing;
 
 /// How long a killed process has to disappear.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long to wait before asking again, where there is nothing to wait for.
+/// How often to poll where there is nothing to wait on.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What an answer may be.
+/// The limits of a command's output.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub(super) bytes: usize,
-    /// To the end of its output and of the command itself.
+    /// Until it has closed its output and exited.
     pub(super) time: Duration,
 }
 
@@ -52,7 +52,7 @@ pub enum CommandError {
     Failed(ExitStatus),
 }
 
-/// Runs it without a shell. What breaks a limit is killed, and whatever of its process group is left with it.
+/// Runs the command without a shell. One that exceeds a limit is killed with its whole process group.
 pub(super) fn run(
     command: &Path,
     arguments: &[String],
@@ -74,12 +74,12 @@ pub(super) fn run(
             return Err(problem);
         }
     };
-    // It has ended: this does not wait.
+    // The process has exited: this does not block.
     let status = child.wait().map_err(CommandError::End)?;
     if status.success() { Ok(answer) } else { Err(CommandError::Failed(status)) }
 }
 
-/// All that it prints, once it has ended.
+/// The command's whole output, once it has exited.
 fn answer(child: &mut Child, limits: Limits, end: Instant) -> Result<Zeroizing<Vec<u8>>, CommandError> {
     let late = |behind| Err(CommandError::Late { limit: limits.time, behind });
     let stdout = child.stdout.take().ok_or(CommandError::NoOutput)?;
@@ -111,7 +111,7 @@ fn read_some(stdout: &ChildStdout, content: &mut Vec<u8>) -> Result<usize, Errno
     retry_on_intr(|| read(stdout, rustix::buffer::spare_capacity(content)))
 }
 
-/// Waits for its end, and leaves it to be waited for. `false`: it was in vain.
+/// Waits until the process exits, without reaping it. Returns `false` at the deadline.
 fn has_ended(child: &Child, end: Instant) -> Result<bool, Errno> {
     match pidfd_open(Pid::from_child(child), PidfdFlags::empty()) {
         Ok(process) => is_readable(&process, end),
@@ -119,7 +119,7 @@ fn has_ended(child: &Child, end: Instant) -> Result<bool, Errno> {
     }
 }
 
-/// The same for Linux before 5.3, containers that forbid it, and valgrind.
+/// The same by polling: for Linux before 5.3, and where a container or valgrind forbids pidfd_open.
 fn ask_until_it_has_ended(child: &Child, end: Instant) -> Result<bool, Errno> {
     let child = WaitId::Pid(Pid::from_child(child));
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -132,7 +132,7 @@ fn ask_until_it_has_ended(child: &Child, end: Instant) -> Result<bool, Errno> {
     Ok(true)
 }
 
-/// Waits until there is something to read, or nothing any more. `false`: it was in vain.
+/// Waits for data or end of file. Returns `false` at the deadline.
 fn is_readable(descriptor: impl AsFd, end: Instant) -> Result<bool, Errno> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
@@ -145,9 +145,10 @@ fn is_readable(descriptor: impl AsFd, end: Instant) -> Result<bool, Errno> {
 }
 
 fn kill(mut child: Child) {
-    // Nobody has waited for it yet, so that the number is still its own.
+    // The process is not reaped yet, so its pid can't have been reused.
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-    // What can't be killed (a setuid program, a hung disk) must not hold httpd up: httpd waits for any child later.
+    // A process that can't be killed (a setuid program, a hung disk) must not block httpd, which reaps all of its children
+    // later.
     if has_ended(&child, Instant::now() + GRACE) == Ok(true) {
         let _ = child.wait();
     }

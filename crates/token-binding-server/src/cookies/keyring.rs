@@ -18,7 +18,7 @@ use super::xaes::Xaes256Gcm;
 
 /// How many characters of a seal say which secret it was made with.
 pub(super) const KEY_ID_LENGTH: usize = 8;
-/// HKDF's salt: what these keys are for, so that a secret used elsewhere too gives no key of ours.
+/// HKDF's salt, which names the purpose: the same secret used elsewhere gives other keys.
 const PURPOSE: &[u8] = b"mod_token_binding cookie secret v2";
 
 /// What a virtual host seals and unseals with.
@@ -47,7 +47,7 @@ pub enum NoKeyring {
 
 /// The keys that are made of one secret.
 pub(super) struct Key {
-    /// base64url. A hint which secret to take, and no secret itself.
+    /// base64url. Says which secret a seal was made with; not secret itself.
     pub(super) id: String,
     pub(super) encryption: Xaes256Gcm,
     /// AES-256-CMAC (NIST SP 800-38B).

@@ -41,10 +41,10 @@ fn list(sources: &[SecretSource]) -> String {
     sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// A source, and the path that it had then: both may stay and ServerRoot change.
+/// A source and its full path: with another ServerRoot, the same source is another file.
 type Place = (PathBuf, SecretSource);
 
-/// The secrets that are in force since the last start or restart. They are needed once more if one is bad at the next.
+/// The secrets in force since the last start or restart: what a restart falls back on if it finds a bad one.
 pub struct LastGood(BTreeMap<Place, Secret>);
 
 impl LastGood {
@@ -56,9 +56,9 @@ impl LastGood {
 /// Reads the secrets of one configuration, each of them once, and makes keys of them.
 pub struct Reading<'a> {
     server_root: PathBuf,
-    /// `None` at a start: what is bad then ends it. At a restart httpd goes on without.
+    /// `None` at a start, which a bad secret ends. A restart goes on without it.
     last_good: Option<&'a LastGood>,
-    /// What is in force of each source.
+    /// The secret in force of each source; `None` if it has no good one.
     secrets: BTreeMap<Place, Option<Secret>>,
     /// For all commands together.
     time_left: Duration,
@@ -82,7 +82,7 @@ impl<'a> Reading<'a> {
         let mut good: Vec<(&SecretSource, Secret)> = Vec::with_capacity(sources.len());
         for source in sources {
             let Some(secret) = self.secret(source, &mut warn)? else { continue };
-            // At a start, no keys are made of it.
+            // At a start, `Keys::new` refuses duplicates.
             match good.iter().find(|(_, known)| *known == secret) {
                 Some((other, _)) if self.last_good.is_some() => {
                     warn(Warning::SameAs { named: source.clone(), other: (*other).clone() });
@@ -100,7 +100,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// What is in force of a source; `None` is nothing, at a restart.
+    /// The secret in force of a source; `None` (at a restart only) if it has no good one.
     fn secret(
         &mut self,
         source: &SecretSource,
@@ -127,7 +127,7 @@ impl<'a> Reading<'a> {
         Ok(secret)
     }
 
-    /// What is in force now. Whatever else was before is forgotten with it.
+    /// The secrets in force now. Older ones are forgotten.
     pub fn into_last_good(self) -> LastGood {
         let good = |(place, secret): (Place, Option<Secret>)| secret.map(|secret| (place, secret));
         LastGood(self.secrets.into_iter().filter_map(good).collect())

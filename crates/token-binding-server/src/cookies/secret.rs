@@ -101,7 +101,7 @@ impl SecretSource {
         server_root.join(path)
     }
 
-    /// `time_left` is what commands may take, and less by what this one took.
+    /// `time_left` is the time left for commands; what this one takes is subtracted.
     pub(super) fn read(&self, server_root: &Path, time_left: &mut Duration) -> Result<Secret, SecretError> {
         let path = self.path(server_root);
         let content = match self {
@@ -130,11 +130,11 @@ impl fmt::Display for SecretSource {
 }
 
 impl Secret {
-    /// What a file holds or a command says, less one newline at its end.
+    /// Takes a file's content or a command's output, without one newline at its end.
     fn from_content(content: Zeroizing<Vec<u8>>) -> Result<Self, WeakSecret> {
         let secret = content.strip_suffix(b"\n").unwrap_or(&content);
         Self::check(secret)?;
-        // It is kept, and no longer than it is.
+        // A copy of its own, as long as needed and no longer: it is kept.
         Ok(Self(Zeroizing::new(secret.to_vec())))
     }
 
@@ -154,7 +154,7 @@ impl Secret {
         }
     }
 
-    /// A secret that is at hand.
+    /// Takes these bytes.
     pub fn new(bytes: Vec<u8>) -> Result<Self, WeakSecret> {
         Self::from_content(Zeroizing::new(bytes))
     }
@@ -165,10 +165,10 @@ impl Secret {
 }
 
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
-    // Asked first: opening a FIFO would wait for its other end.
+    // Checked before opening: opening a FIFO would wait for its other end.
     check_file(&fs::metadata(path)?)?;
     let mut file = File::open(path)?;
-    // And again: it is this file that is read.
+    // Checked again: this is the file that is read.
     let metadata = file.metadata()?;
     check_file(&metadata)?;
     // As large as it can get: a buffer that grows leaves copies behind.

@@ -47,10 +47,10 @@ pub enum Client<'a> {
     Bound(&'a [u8]),
     /// A client without Token Binding.
     Unbound,
-    /// Nobody knows: the request was refused, or never judged, or is the server's own (HTTP/2 push). It brings no bound
-    /// cookie, and gets none.
+    /// Not known: the request was refused, or never judged, or is the server's own (HTTP/2 push). It brings no bound cookie,
+    /// and gets none.
     Unknown,
-    /// Whoever asks to see the request as it has arrived (TRACE): whoever sees that, sees no cookie's own value.
+    /// A TRACE request, whose response shows the request: it must show no unsealed value.
     Trace,
 }
 
@@ -102,7 +102,7 @@ impl CookieSettings {
         }
     }
 
-    /// `Err` if cookies are bound here and the keys are not there: a restart found no good secret. A start ends then.
+    /// `Err` if cookies are bound here but there are no keys: a restart found no good secret. (A start would have ended.)
     pub fn binder(&self) -> Result<Option<Binder<'_>>, NoKeys> {
         let Some(names) = self.names() else { return Ok(None) };
         let keyring = self.keyring.as_ref().ok_or(NoKeys)?;
@@ -121,7 +121,7 @@ pub struct NoSecret;
 pub struct NoKeys;
 
 impl Binder<'_> {
-    /// Whom to seal for, and whose seals to take, when this client asks.
+    /// For whom to seal in this client's response, and whose seals to accept from it.
     pub fn sealed_for<'c>(&self, client: Client<'c>) -> Result<SealedFor<'c>, NoSealFor> {
         match (client, self.policy) {
             (Client::Bound(id), _) => Ok(SealedFor::Key(id)),

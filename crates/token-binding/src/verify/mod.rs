@@ -39,7 +39,7 @@ pub fn verify_header(header: &[u8], negotiated: KeyParameters, ekm: &Ekm) -> Res
     verify_message(&OpenSsl, &message, negotiated, ekm)
 }
 
-/// Verifies a message. What costs little is checked first, over the whole message; only then are signatures.
+/// Verifies a message. Cheap checks come first, over the whole message; then signatures.
 ///
 /// - There is exactly one provided binding, and its key parameters are the negotiated ones.
 /// - There is at most one referred binding. It is not reported when its key parameters are unknown.
