@@ -46,7 +46,7 @@ pub enum CommandError {
         /// What has ended and what has not; empty where nothing has.
         behind: &'static str,
     },
-    #[error("more than {0} bytes are too many for a secret")]
+    #[error("it printed more than {0} bytes, too many for a secret")]
     TooLong(usize),
     #[error("the command failed ({0})")]
     Failed(ExitStatus),
@@ -215,7 +215,10 @@ mod tests {
     fn an_endless_answer_is_cut_off_and_its_command_ended() {
         let argument = unique();
         let script = format!("sleep {argument} & printf %1001d 1; wait");
-        assert_eq!(shell(&script, LONG).unwrap_err(), "more than 1000 bytes are too many for a secret");
+        assert_eq!(
+            shell(&script, LONG).unwrap_err(),
+            "it printed more than 1000 bytes, too many for a secret"
+        );
         assert_gone(&argument);
         let endless = answer_of("/bin/cat", &["/dev/zero"], LONG);
         assert!(endless.unwrap_err().contains("more than 1000 bytes"));

@@ -35,7 +35,7 @@ pub enum SecretSource {
 /// Why there is no secret at a source. The text says nothing of the secret itself.
 #[derive(Debug, Error)]
 pub enum SecretError {
-    #[error("not run: the commands before it took all the time there is")]
+    #[error("not run: the commands before it used up the time")]
     NotRun,
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -56,9 +56,9 @@ pub enum FileError {
         "mode {mode:o} lets others than its owner use it; chmod 600 (and make a new secret: this one may be known)"
     )]
     Open { mode: u32 },
-    #[error("user {owner} owns it; it must be root, or who starts httpd")]
+    #[error("user {owner} owns it; the owner must be root or the user who starts httpd")]
     Owner { owner: u32 },
-    #[error("{length} bytes are too many for a secret")]
+    #[error("it has {length} bytes, too many for a secret")]
     TooLong { length: u64 },
 }
 
@@ -67,7 +67,7 @@ pub enum FileError {
 pub enum WeakSecret {
     #[error("it is empty; {RECIPE}")]
     Empty,
-    #[error("{length} bytes are too short for a secret, {SHORTEST} are the least; {RECIPE}")]
+    #[error("it has {length} bytes, too few for a secret (at least {SHORTEST}); {RECIPE}")]
     Short { length: usize },
     #[error("it has too few distinct bytes to be random; {RECIPE}")]
     Monotonous,
