@@ -5,6 +5,7 @@
 # make bench    what the module costs: docs/performance.md with its plots, in half an hour of a quiet machine
 #               (BENCH_QUICK=1: in a few minutes, to see that it works; BENCH="load memory": only these sections)
 # make soak     ten thousand connections, then SOAK_SECONDS (1200) of clients of every kind with restarts and log rotation
+#               (SOAK_SEED=NUMBER: with the random choices of the run that printed it)
 # make under    the black-box suite with httpd under a checker, TOOL=asan (the default), memcheck or helgrind: tools/under
 # make test-docker  the black-box suite against the httpd in the image (docker/test), and on Debian 13 (packaging/debian/test)
 # make deb      Debian packages of the module and of tokbind, in target/deb; make test-deb installs and uses them

@@ -39,7 +39,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "httpd_harness",
         folder: "crates/httpd-harness/src",
-        imports: &["tokbind", "token_binding"],
+        imports: &["tokbind_testing", "tokbind", "token_binding"],
     },
     Room { name: "fuzz", folder: "fuzz/src", imports: &["token_binding_server", "token_binding"] },
 ];

@@ -1,7 +1,7 @@
 //! (f) How the instructions that the module adds to a request grow.
 
 use tokbind::{Ekm, KeyParameters, PrivateKey, Request, TokenBindingType};
-use token_binding::MessageBuilder;
+use token_binding::sign::MessageBuilder;
 
 use crate::Effort;
 use crate::callgrind::Counted;

@@ -17,7 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokbind::{Ekm, KeyParameters, PrivateKey, binding};
 use token_binding::key::PublicKey;
 use token_binding::message::TokenBindingMessage;
-use token_binding::verify_header;
+use token_binding::verify::verify_header;
 
 use crate::Effort;
 use crate::statistics::Spread;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use openssl::rand::rand_bytes;
+use fastrand::Rng;
 use tokbind::tls::Connector;
 use tokbind::{Request, Response, binding};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -47,12 +47,6 @@ pub enum Client {
 /// How often each answer came.
 type Answers = BTreeMap<&'static str, usize>;
 
-fn random(below: usize) -> usize {
-    let mut bytes = [0; 4];
-    rand_bytes(&mut bytes).unwrap();
-    u32::from_be_bytes(bytes) as usize % below
-}
-
 impl Client {
     pub const ALL: [Self; 10] = [
         Self::Bound(Protocol::Http1),
@@ -67,23 +61,23 @@ impl Client {
         Self::Slow,
     ];
 
-    pub async fn run(self, shared: Arc<Shared>, end: Instant) -> Answers {
+    pub async fn run(self, shared: Arc<Shared>, end: Instant, mut rng: Rng) -> Answers {
         let mut answers = Answers::new();
         while Instant::now() < end {
             match self {
-                Self::Leaving => leave(&shared).await,
+                Self::Leaving => leave(&shared, &mut rng).await,
                 Self::Slow => slow(&shared, &mut answers).await,
                 Self::Bound(protocol)
                 | Self::Unbound(protocol)
                 | Self::Replaying(protocol)
-                | Self::Raving(protocol) => self.visit(&shared, protocol, &mut answers).await,
+                | Self::Raving(protocol) => self.visit(&shared, protocol, &mut rng, &mut answers).await,
             }
         }
         answers
     }
 
     /// A connection with some requests.
-    async fn visit(self, shared: &Shared, protocol: Protocol, answers: &mut Answers) {
+    async fn visit(self, shared: &Shared, protocol: Protocol, rng: &mut Rng, answers: &mut Answers) {
         let visitor = Visitor::new();
         let restarts = shared.restarts.load(Ordering::SeqCst);
         let lost = |error: &dyn std::fmt::Display| {
@@ -103,13 +97,13 @@ impl Client {
         let ekm = connections[0].ekm().unwrap();
         let own = visitor.header(&ekm);
         let mut session = Session::over(connections.swap_remove(0), protocol, None).await;
-        for _ in 0..=random(20) {
-            let request = Request::get(HOST, if random(5) == 0 { "/absent" } else { "/page.html" });
+        for _ in 0..=rng.usize(..20) {
+            let request = Request::get(HOST, if rng.usize(..5) == 0 { "/absent" } else { "/page.html" });
             let path_is_there = !format!("{request:?}").contains("absent");
             let request = match self {
                 Self::Bound(_) => request.header(binding::SEC_TOKEN_BINDING, &*own),
                 Self::Replaying(_) => request.header(binding::SEC_TOKEN_BINDING, &*other),
-                Self::Raving(_) => request.header(binding::SEC_TOKEN_BINDING, ravings()),
+                Self::Raving(_) => request.header(binding::SEC_TOKEN_BINDING, ravings(rng)),
                 _ => request,
             };
             let response = match session.try_send_as_it_is(&request).await {
@@ -141,25 +135,25 @@ pub fn shown(response: &Response) -> String {
 }
 
 /// No message: base64url or not, short or almost as long as httpd takes a line.
-fn ravings() -> String {
-    let mut bytes = vec![0; [1, 3, 64, 135, 300, 5000][random(6)]];
-    rand_bytes(&mut bytes).unwrap();
-    match random(2) {
-        0 => token_binding::header::encode(&bytes),
-        _ => bytes.iter().map(|byte| char::from(b'!' + byte % 90)).collect(),
+fn ravings(rng: &mut Rng) -> String {
+    let mut bytes = vec![0; [1, 3, 64, 135, 300, 5000][rng.usize(..6)]];
+    rng.fill(&mut bytes);
+    match rng.bool() {
+        true => token_binding::header::encode(&bytes),
+        false => bytes.iter().map(|byte| char::from(b'!' + byte % 90)).collect(),
     }
 }
 
-async fn leave(shared: &Shared) {
+async fn leave(shared: &Shared, rng: &mut Rng) {
     let address = shared.server.address();
-    if random(2) == 0 {
+    if rng.bool() {
         // The connection may be lost to a restart; leaving is what it is for.
         drop(Connector::new(&options()).unwrap().connect(address, HOST).await);
     } else if let Ok(mut tcp) = TcpStream::connect(address).await {
-        let mut hello = vec![0; random(200)];
-        rand_bytes(&mut hello).unwrap();
+        let mut hello = vec![0; rng.usize(..200)];
+        rng.fill(&mut hello);
         // Half of a record that says to be a ClientHello, or garbage.
-        let _ = tcp.write_all(if random(2) == 0 { b"\x16\x03\x01\x02\x00\x01\x00" } else { &hello }).await;
+        let _ = tcp.write_all(if rng.bool() { b"\x16\x03\x01\x02\x00\x01\x00" } else { &hello }).await;
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
 }

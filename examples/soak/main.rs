@@ -1,6 +1,8 @@
 //! `make soak`: ten thousand connections at a time, then SOAK_SECONDS (1200) of clients of every kind, with graceful
 //! restarts and log rotation. Each answer is checked, and so is what the server's processes have grown by. It ends with an
 //! error at the first thing that is wrong.
+//!
+//! It prints the seed of its clients' random choices; SOAK_SEED makes the same choices again. Keys and timing differ.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, unreachable_pub)]
 
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 use clients::{Client, Shared};
 use httpd_harness::memory::written;
 use httpd_harness::{Httpd, Setup};
+use rustix::process::Signal;
 
 /// How long the server runs between two restarts. The first time is longer, to see what a child grows by.
 const BETWEEN_RESTARTS: Duration = Duration::from_secs(15);
@@ -48,8 +51,16 @@ fn main() {
 async fn soak(time: Duration) {
     let shared = Arc::new(Shared::new(server("")));
     let end = Instant::now() + time;
-    let clients: Vec<_> =
-        Client::ALL.into_iter().map(|client| tokio::spawn(client.run(Arc::clone(&shared), end))).collect();
+    let seed = number("SOAK_SEED", fastrand::u32(..).into());
+    println!("soak: SOAK_SEED={seed} makes the same choices again");
+    // A sequence for each client: which of them runs first makes no difference.
+    let clients: Vec<_> = Client::ALL
+        .into_iter()
+        .zip(seed..)
+        .map(|(client, seed)| {
+            tokio::spawn(client.run(Arc::clone(&shared), end, fastrand::Rng::with_seed(seed)))
+        })
+        .collect();
 
     let pid = shared.server.pid();
     let mut children = Vec::new();
@@ -108,7 +119,7 @@ fn rotate(shared: &Shared) {
     let count = shared.restarts.load(Ordering::SeqCst);
     fs::rename(directory.join("error.log"), directory.join(format!("error.log.{count}"))).unwrap();
     shared.restarts.fetch_add(1, Ordering::SeqCst);
-    shared.server.signal("USR1");
+    shared.server.signal(Signal::USR1);
     let is_up = |server: &Httpd| {
         let log = fs::read_to_string(server.dir().join("error.log")).unwrap_or_default();
         log.contains("resuming normal operations")

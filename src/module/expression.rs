@@ -18,7 +18,7 @@ impl ExpressionFunction for TokenBindingFunction {
     const SITE: Site = Site("Expression");
 
     fn check(argument: &str) -> Result<(), String> {
-        Question::parse(argument).map(|_| ())
+        Question::parse(argument).map(|_| ()).map_err(|error| error.to_string())
     }
 
     fn value<'r>(request: Request<'r>, argument: &str) -> Option<Cow<'r, str>> {

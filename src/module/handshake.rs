@@ -1,7 +1,7 @@
 //! The TLS extension `token_binding` (RFC 8472) in mod_ssl's handshakes.
 
 use openssl::error::ErrorStack;
-use token_binding::{EXTENSION_TYPE, ServerPreferences, TokenBindingParameters};
+use token_binding::negotiate::{EXTENSION_TYPE, ServerPreferences, TokenBindingParameters};
 use token_binding_server::outcome::{Level, tags};
 
 use crate::httpd::connection::Connection;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -162,12 +162,15 @@ fn load(main: Server<'_>) -> bool {
 
 fn load_one(server: Server<'_>, reading: &mut Reading<'_>, loaded: &mut Loaded) -> Result<(), String> {
     let config = server_config(server).ok_or("the settings are missing")?;
-    let Some(sources) = config.cookies.needs_secrets()? else { return Ok(()) };
+    let Some(sources) = config.cookies.needs_secrets().map_err(|error| error.to_string())? else {
+        return Ok(());
+    };
     let keys = match loaded.get(sources) {
         Some(keys) => keys.clone(),
         None => {
-            let name = |line: String| format!("TokenBindingCookieSecret {line}");
-            let keys = reading.keys(sources, |line| report(server, &name(line))).map_err(name)?;
+            let name = |line: &dyn Display| format!("TokenBindingCookieSecret {line}");
+            let keys = reading.keys(sources, |warning| report(server, &name(&warning)));
+            let keys = keys.map_err(|error| name(&error))?;
             let keys = keys.map(Arc::new);
             loaded.insert(sources.to_vec(), keys.clone());
             keys

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
 use httpd_harness::agent::Agent;
@@ -151,9 +152,8 @@ async fn an_unverifiable_server_is_a_502_that_says_why() {
 async fn sigterm_ends_it() {
     let server = Setup::default().start();
     let mut agent = Agent::start(&server).await;
-    let pid = agent.process.id().unwrap();
-    let killed = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await.unwrap();
-    assert!(killed.success());
+    let pid = agent.process.id().and_then(|pid| Pid::from_raw(pid.try_into().unwrap())).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
     let status = tokio::time::timeout(Duration::from_secs(30), agent.process.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0));
 }

@@ -3,7 +3,7 @@
 
 use tokbind::http1::Http1;
 use tokbind::{Ekm, Request, Response, TokenBindingType, binding};
-use token_binding::MessageBuilder;
+use token_binding::sign::MessageBuilder;
 use tokio::net::{TcpSocket, TcpStream};
 
 use httpd_harness::client::{connect, http1, http2, options, unbound};

@@ -2,7 +2,7 @@
 
 use tokbind::tls::{Connector, Offer};
 use tokbind::{Ekm, KeyParameters, Request, TokenBindingType, binding};
-use token_binding::{MessageBuilder, Signer as _};
+use token_binding::sign::{MessageBuilder, Signer as _};
 
 use httpd_harness::client::{connect, http1, options, unbound};
 use httpd_harness::httpd::HOST;

@@ -4,7 +4,7 @@ use tokbind::http1::Http1;
 use tokbind::http2::Http2;
 use tokbind::tls::{ConnectOptions, Connector, Offer, TlsConnection};
 use tokbind::{Ekm, KeyParameters, PrivateKey, ProtocolVersion, Request, Response, binding};
-use token_binding::Signer as _;
+use token_binding::sign::Signer as _;
 
 use super::httpd::{HOST, Httpd};
 

@@ -1,4 +1,4 @@
-//! Servers that bind cookies, and what is to be seen of cookies from outside.
+//! Servers that bind cookies, and how their cookies look from outside.
 
 use tokbind::Response;
 

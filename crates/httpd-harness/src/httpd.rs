@@ -1,5 +1,4 @@
-//! A private httpd: its own directory, its own loopback port, its own configuration; stopped by its pid. It fails the
-//! test that it belongs to if its error log holds a line at `error` or above that the test did not announce.
+//! The configuration of a private httpd, which has a directory and a loopback port of its own.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -46,20 +45,20 @@ pub struct Setup {
     /// The module, or `None` for a server without it.
     pub module: Option<PathBuf>,
     pub http2: bool,
-    /// More modules of httpd's, by name.
+    /// Further modules of httpd's to load, by name.
     pub modules: Vec<&'static str>,
-    /// Modules that are loaded otherwise, and not here.
+    /// Modules that are loaded by default, and not in this server.
     pub without: Vec<&'static str>,
     pub global: String,
     pub virtual_hosts: Vec<VirtualHost>,
     pub environment: Vec<(&'static str, String)>,
     /// Files in the server's directory, there before it starts.
     pub files: Vec<(&'static str, Vec<u8>)>,
-    /// A port chosen before, where somebody else's configuration names it.
+    /// The port, where another configuration already names it.
     pub port: Option<u16>,
-    /// More of them, for their owner only.
+    /// Files that only their owner can read.
     pub secrets: Vec<(&'static str, String)>,
-    /// The program that httpd is run by, and its arguments: valgrind.
+    /// A program that runs httpd, valgrind for instance, and its arguments.
     pub run_by: Vec<String>,
 }
 
@@ -101,7 +100,7 @@ impl Setup {
         panic!("no free port in five tries");
     }
 
-    /// The same, but for a server that may not start: then its log.
+    /// The same for a server that may not start. The error is its log.
     pub fn try_start(&self) -> Result<Httpd, String> {
         let (dir, port) = self.write();
         let child = self.command(&dir).arg("-DFOREGROUND").spawn().expect("httpd can be run");

@@ -4,9 +4,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long to wait for a condition that must come true. A limit, not a delay.
@@ -51,7 +52,7 @@ pub struct Httpd {
 }
 
 impl Httpd {
-    /// The server that a process is, with its directory and port.
+    /// Wraps the process of a server, with its directory and port.
     pub(super) fn new(child: Child, dir: TempDir, port: u16, patience: Duration) -> Self {
         Self { child, dir, port, patience, announced: Vec::new(), checked: false }
     }
@@ -112,7 +113,7 @@ impl Httpd {
         comes_true_within(self.patience, || condition(self))
     }
 
-    /// Whether the process that was started is still there.
+    /// Whether the process still runs.
     pub fn lives(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
@@ -135,14 +136,12 @@ impl Httpd {
     /// Restarts gracefully and waits until the new configuration stands.
     pub fn restart(&self) {
         let before = self.starts();
-        self.signal("USR1");
+        self.signal(Signal::USR1);
         assert!(self.wait_for(|server| server.starts() > before), "no restart:\n{}", self.log());
     }
 
-    pub fn signal(&self, signal: &str) {
-        let status =
-            Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status().unwrap();
-        assert!(status.success(), "pid {} is gone", self.pid());
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("httpd is there");
     }
 
     /// Error lines that no test announced.
@@ -162,7 +161,7 @@ impl Drop for Httpd {
         // Gracefully: a child of mpm_event that is told to end at once closes the sockets of its threads, which may just
         // have closed them themselves, and then crashes (its main thread, in apr_os_sock_get).
         if self.lives() {
-            self.signal("WINCH");
+            self.signal(Signal::WINCH);
         }
         if !self.wait_until(|server| !server.lives()) {
             let _ = self.child.kill();

@@ -1,4 +1,4 @@
-//! One client's connection, HTTP/1.1 or HTTP/2, with a key or without: what is tested over it is the same.
+//! One client's connection, HTTP/1.1 or HTTP/2, with or without a key: tests run the same over each.
 
 use tokbind::http1::Http1;
 use tokbind::http2::Http2;

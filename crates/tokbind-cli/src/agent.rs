@@ -68,7 +68,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOST:PORT:ADDRESS")]
     upstream_resolve: Vec<Resolve>,
 
-    /// Connections that programs may have to the agent at a time
+    /// How many connections programs may have to the agent at a time
     #[arg(long, value_name = "NUMBER", default_value_t = AgentOptions::default().max_connections)]
     max_connections: usize,
 
@@ -76,22 +76,22 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = AgentOptions::default().drain.as_secs())]
     drain: u64,
 
-    /// Tell what goes wrong with connections; twice: tell about each request
+    /// Log what goes wrong with connections; twice: log each request too
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
 }
 
 const AFTER_HELP: &str = "\
 In five minutes:
-  tokbind agent ca > tokbind-ca.pem    # and trust it as this command says
+  tokbind agent ca > tokbind-ca.pem    # also says how to make a browser trust it
   tokbind agent &
   chromium --proxy-server=http://127.0.0.1:8473
 
-SIGTERM and SIGINT end the agent, with exit code 0, when what is under way is finished; a second one ends it at once.";
+On SIGTERM or SIGINT the agent finishes what is under way and exits with code 0; a second signal ends it at once.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Print the certificate that browsers must trust, and how to make them
+    /// Print the certificate that browsers must trust, and say how to make them trust it
     ///
     /// The certificate goes to standard output, the explanation to standard error.
     Ca,
@@ -171,7 +171,8 @@ fn greeting(authority: &Authority, options: &AgentOptions) -> Result<String, Fai
     if authority.is_new() {
         let fingerprint = authority.fingerprint().map_err(failed)?;
         text.push_str(
-            "\nA new certificate authority was made. No browser trusts it yet: see `tokbind agent ca`.",
+            "\nA new certificate authority was made. No browser trusts it yet: `tokbind agent ca`, with the same --ca-dir \
+            if you gave one, says how to change that.",
         );
         text.push_str(&format!("\nIts SHA-256 fingerprint is {fingerprint}"));
     }
@@ -195,7 +196,7 @@ fn print_ca(authority: &Authority) -> Outcome {
     write!(stdout(), "{}", authority.certificate_pem().map_err(failed)?)?;
     stdout().flush()?;
     let (fingerprint, until) = (authority.fingerprint().map_err(failed)?, certificate.not_after());
-    // Whoever closed standard error does not want to know.
+    // Standard error may be closed: then nobody reads it.
     let _ = write!(stderr(), "\nSHA-256 fingerprint: {fingerprint}\nValid until: {until}\n{HOW_TO_TRUST}");
     Ok(Verdict::Good)
 }

@@ -1,4 +1,4 @@
-//! `tokbind bench`: how fast is a server, with and without Token Binding?
+//! `tokbind bench`: measures how fast a server is, with and without Token Binding.
 
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
@@ -18,8 +18,8 @@ const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 100.0];
 
 /// Generate load: requests and handshakes per second, latencies
 ///
-/// Client and server share the machine's cores if they run on one. Compare numbers of one kind of run only, best with
-/// and without Token Binding in turn.
+/// A client and a server on one machine share its cores. Compare only runs of the same kind, and best run them in turn, with
+/// and without Token Binding.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// The page to ask for

@@ -1,4 +1,4 @@
-//! `tokbind check`: is a server's Token Binding right?
+//! `tokbind check`: checks a server's Token Binding.
 
 use std::io::{Write, stdout};
 

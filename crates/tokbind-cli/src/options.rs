@@ -1,15 +1,17 @@
 //! Options that more than one subcommand has.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, value_parser};
+use openssl::pkey::PKey;
 use openssl::x509::X509;
 use tokbind::keys::KeyStore;
 use tokbind::keys::KeyStoreError;
 use tokbind::tls::{ConnectOptions, Offer, SslVersion};
 use tokbind::{KeyParameters, Resolve, Target};
+use zeroize::Zeroizing;
 
 use super::Failure;
 
@@ -38,15 +40,21 @@ pub(crate) fn key_parameters(name: &str) -> Result<KeyParameters, String> {
     })
 }
 
-/// Which server to connect to, and whether to trust it; for all commands that connect.
+/// Which server to connect to, whether to trust it, and with which certificate; for all commands that connect.
 #[derive(Args, Debug)]
 pub(crate) struct ServerArgs {
     /// Trust the CA certificates of this PEM file and no others
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
-    /// Take any certificate; the server may then be anybody
+    /// Accept any certificate; the server may then be anybody
     #[arg(long, short = 'k')]
     insecure: bool,
+    /// Show this PEM certificate to servers that ask for one; its issuers' certificates may follow it in the file
+    #[arg(long, short = 'E', value_name = "FILE")]
+    cert: Option<PathBuf>,
+    /// The private key of --cert, unencrypted, in PEM [default: the same file]
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
     /// Connect to ADDRESS for this host and port, whatever the name server says; ADDRESS may have a port of its own
     #[arg(long, value_name = "HOST:PORT:ADDRESS")]
     pub(crate) resolve: Vec<Resolve>,
@@ -62,23 +70,51 @@ impl ServerArgs {
             .accept_any_certificate(self.insecure)
             .timeout(Duration::from_secs(self.timeout));
         if let Some(path) = &self.cacert {
-            let shown = path.display();
-            let pem = fs::read(path).map_err(Failure::at(format_args!("reading {shown}")))?;
-            let certificates = X509::stack_from_pem(&pem).unwrap_or_default();
-            if certificates.is_empty() {
-                return Err(Failure::new(format!("{shown} holds no certificate in PEM")));
-            }
-            for certificate in certificates {
+            for certificate in certificates(path, &read(path)?)? {
                 options = options.ca_certificate(certificate);
             }
         }
+        if let Some(path) = &self.cert {
+            options = self.client_certificate(options, path)?;
+        }
         Ok(options)
+    }
+
+    fn client_certificate(&self, options: ConnectOptions, path: &Path) -> Result<ConnectOptions, Failure> {
+        let mut certificates = certificates(path, &read(path)?)?;
+        let certificate = certificates.remove(0);
+        let key_path = self.key.as_deref().unwrap_or(path);
+        // Without this callback OpenSSL asks the terminal for the password of an encrypted key.
+        let key = PKey::private_key_from_pem_callback(&read(key_path)?, |_| Ok(0)).map_err(|_| {
+            Failure::new(format!("{} holds no unencrypted private key in PEM", key_path.display()))
+        })?;
+        if !certificate.public_key().is_ok_and(|public| public.public_eq(&key)) {
+            let (key, certificate) = (key_path.display(), path.display());
+            return Err(Failure::new(format!(
+                "the key in {key} is not that of the first certificate in {certificate}"
+            )));
+        }
+        Ok(options.client_certificate(certificate, key).client_chain(certificates))
     }
 
     /// A page of the server, at the address that the command line names for it.
     pub(crate) fn target(&self, url: &str, options: ConnectOptions) -> Result<Target, Failure> {
         Ok(Target::new(url, options)?.resolve_by(&self.resolve))
     }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let content = fs::read(path).map_err(Failure::at(format_args!("reading {}", path.display())))?;
+    Ok(Zeroizing::new(content))
+}
+
+/// All certificates of a file: at least one.
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<X509>, Failure> {
+    let certificates = X509::stack_from_pem(pem).unwrap_or_default();
+    if certificates.is_empty() {
+        return Err(Failure::new(format!("{} holds no certificate in PEM", path.display())));
+    }
+    Ok(certificates)
 }
 
 /// How to connect and what to offer, for commands that are a client like any other.

@@ -1,4 +1,4 @@
-//! `tokbind verify`: what is right and wrong with a message, without any server.
+//! `tokbind verify`: verifies a message, without any server.
 
 use std::io::{Read, Write, stdin, stdout};
 

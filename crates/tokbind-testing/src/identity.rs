@@ -1,10 +1,10 @@
-//! Keys and certificates of servers.
+//! Keys and certificates of servers and clients.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use openssl::asn1::Asn1Time;
-use openssl::bn::BigNum;
+use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
@@ -19,26 +19,31 @@ pub fn certificate() -> X509 {
 
 pub(crate) fn identity() -> &'static (X509, PKey<Private>) {
     static IDENTITY: OnceLock<(X509, PKey<Private>)> = OnceLock::new();
-    IDENTITY.get_or_init(|| self_signed("sites", &["rp.test", "www.rp.test", "idp.test", "other.test"]))
+    IDENTITY.get_or_init(|| self_signed("sites", &["rp.test", "www.rp.test", "idp.test", "other.test"], true))
 }
 
-/// A new key and a certificate for these names and addresses that it signs itself, for a day.
-pub(crate) fn self_signed(common_name: &str, names: &[&str]) -> (X509, PKey<Private>) {
+/// A new key and a certificate for these names and addresses that it signs itself, for two days. `is_authority`: it may sign
+/// others too, which some programs want of a certificate before they trust it.
+pub fn self_signed(common_name: &str, names: &[&str], is_authority: bool) -> (X509, PKey<Private>) {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
     let mut subject = X509NameBuilder::new().unwrap();
     subject.append_entry_by_text("CN", common_name).unwrap();
     let subject = subject.build();
+    let mut serial = BigNum::new().unwrap();
+    serial.rand(127, MsbOption::MAYBE_ZERO, false).unwrap();
 
     let mut certificate = X509::builder().unwrap();
     certificate.set_version(2).unwrap();
-    certificate.set_serial_number(&BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap()).unwrap();
+    certificate.set_serial_number(&serial.to_asn1_integer().unwrap()).unwrap();
     certificate.set_subject_name(&subject).unwrap();
     certificate.set_issuer_name(&subject).unwrap();
     certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+    certificate.set_not_after(&Asn1Time::days_from_now(2).unwrap()).unwrap();
     certificate.set_pubkey(&key).unwrap();
-    certificate.append_extension(BasicConstraints::new().ca().build().unwrap()).unwrap();
+    if is_authority {
+        certificate.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+    }
     let mut alternatives = SubjectAlternativeName::new();
     for name in names {
         match name.parse::<IpAddr>() {

@@ -12,6 +12,7 @@
 //! - [`web`] verifies Token Binding messages, notes each request and lets the test answer it.
 //! - [`site`] is a web site with pages of its own, for tests of `tokbind agent`.
 //! - [`browser`] is what uses the agent.
+//! - [`self_signed`] makes the certificates of all these, and of the tests against httpd.
 
 pub mod browser;
 mod identity;
@@ -20,5 +21,5 @@ pub mod tls;
 pub mod web;
 
 pub use browser::{Browser, exchange};
-pub use identity::certificate;
+pub use identity::{certificate, self_signed};
 pub use site::{Site, SiteOptions};

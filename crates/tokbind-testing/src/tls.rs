@@ -21,7 +21,8 @@ use crate::identity::self_signed;
 
 /// A new certificate for `localhost` and some names that don't exist.
 pub fn identity() -> (X509, PKey<Private>) {
-    self_signed("tokbind test", &["localhost", "a.example", "www.a.example", "b.example", "127.0.0.1"])
+    let names = ["localhost", "a.example", "www.a.example", "b.example", "127.0.0.1"];
+    self_signed("tokbind test", &names, true)
 }
 
 /// What the server does, and what it saw.

@@ -12,7 +12,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use openssl::x509::X509;
-use token_binding::{Ekm, KeyParameters, verify_header};
+use token_binding::header::SEC_TOKEN_BINDING;
+use token_binding::verify::verify_header;
+use token_binding::{Ekm, KeyParameters};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
@@ -27,6 +29,8 @@ pub struct Seen {
     pub body: Bytes,
     /// The number of its connection.
     pub connection: usize,
+    /// The certificate that the TLS client showed.
+    pub client_certificate: Option<X509>,
     /// The host that the TLS client asked for.
     pub server_name: Option<String>,
     /// The IDs of its bindings, if the message is valid.
@@ -64,6 +68,7 @@ pub struct Web {
 #[derive(Clone)]
 struct Context {
     connection: usize,
+    client_certificate: Option<X509>,
     server_name: Option<String>,
     binding: Option<(KeyParameters, Ekm)>,
 }
@@ -90,6 +95,7 @@ impl Web {
                 let Ok(stream) = server.accept().await else { continue };
                 let context = Context {
                     connection,
+                    client_certificate: stream.ssl().peer_certificate(),
                     server_name: server_name(&stream),
                     binding: negotiated.map(|negotiated| (negotiated, server_ekm(&stream))),
                 };
@@ -108,7 +114,8 @@ impl Web {
         tokio::spawn(async move {
             for connection in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
-                let context = Context { connection, server_name: None, binding: None };
+                let context =
+                    Context { connection, client_certificate: None, server_name: None, binding: None };
                 tokio::spawn(serve(stream, context, Arc::clone(&seen), Arc::clone(&handler)));
             }
         });
@@ -149,7 +156,7 @@ async fn serve<H: Fn(&Seen) -> Reply + Send + Sync + 'static>(
 
 impl Context {
     fn read(self, head: &http::request::Parts, body: Bytes) -> Seen {
-        let message = head.headers.get("sec-token-binding");
+        let message = head.headers.get(SEC_TOKEN_BINDING);
         let verified = message.zip(self.binding).and_then(|(message, (negotiated, ekm))| {
             verify_header(message.as_bytes(), negotiated, &ekm).ok()
         });
@@ -159,6 +166,7 @@ impl Context {
             headers: head.headers.clone(),
             body,
             connection: self.connection,
+            client_certificate: self.client_certificate,
             server_name: self.server_name,
             provided: verified.as_ref().map(|verified| verified.provided().as_bytes().to_vec()),
             referred: verified.and_then(|verified| Some(verified.referred()?.as_bytes().to_vec())),

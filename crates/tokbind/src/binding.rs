@@ -3,7 +3,7 @@
 pub(crate) mod once;
 
 pub use token_binding::header::{INCLUDE_REFERRED_TOKEN_BINDING_ID, SEC_TOKEN_BINDING};
-pub use token_binding::{MessageBuilder, Signer};
+pub use token_binding::sign::{MessageBuilder, Signer};
 
 use crate::{Ekm, Result, TokenBindingType};
 
@@ -38,7 +38,7 @@ pub fn header(ekm: &Ekm, provided: &dyn Signer, referred: Option<&dyn Signer>) -
 
 #[cfg(test)]
 mod tests {
-    use token_binding::verify_header;
+    use token_binding::verify::verify_header;
 
     use super::*;
     use crate::{KeyParameters, PrivateKey};

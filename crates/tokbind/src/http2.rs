@@ -26,8 +26,8 @@ pub struct Http2 {
     about: Arc<About>,
 }
 
-/// What must be asked before the connection moves into `h2`. It stays true: HTTP/2 forbids renegotiation (RFC 9113
-/// section 9.2.1).
+/// What is read from the connection before it moves into `h2`. It stays true: HTTP/2 forbids renegotiation (RFC 9113 section
+/// 9.2.1).
 struct About {
     info: Info,
     ekm: Ekm,
@@ -94,7 +94,7 @@ impl Http2 {
             }
         }
         let main = async { receive(response.await?).await };
-        // The response first, each time: when its end comes, h2 wakes whoever waits for it, and nobody who waits for pushes.
+        // Polls the response first: at its end, h2 wakes those who wait for it but not those who wait for pushes.
         let (mut response, pushed) = tokio::try_join!(biased; main, receive_pushed(pushes))?;
         response.pushed = pushed;
         Ok(response)

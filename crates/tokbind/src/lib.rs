@@ -63,5 +63,6 @@ pub use message::{Pushed, Request, Response};
 pub use resolve::{ParseResolveError, Resolve};
 #[cfg(any(feature = "bench", feature = "check"))]
 pub use target::Target;
+pub use token_binding::negotiate::Negotiated;
 pub use token_binding::sign::openssl::PrivateKey;
-pub use token_binding::{Ekm, KeyParameters, Negotiated, ProtocolVersion, TokenBindingType};
+pub use token_binding::{Ekm, KeyParameters, ProtocolVersion, TokenBindingType};

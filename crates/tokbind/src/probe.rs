@@ -19,7 +19,7 @@
 
 use std::time::Duration;
 
-use token_binding::EXTENSION_TYPE;
+use token_binding::negotiate::EXTENSION_TYPE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, ToSocketAddrs};
 

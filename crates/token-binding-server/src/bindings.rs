@@ -1,6 +1,6 @@
-//! A request's Token Bindings, and who says so.
+//! A request's Token Bindings, and who verified them.
 
-use token_binding::{VerifiedBindings, VerifiedId};
+use token_binding::verify::{VerifiedBindings, VerifiedId};
 use zeroize::Zeroizing;
 
 use crate::channel::Binding;

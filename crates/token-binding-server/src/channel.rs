@@ -6,8 +6,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use token_binding::Ekm;
 use token_binding::header::context_value;
-use token_binding::{Ekm, Negotiated, verify_header};
+use token_binding::negotiate::Negotiated;
+use token_binding::verify::verify_header;
 
 use zeroize::Zeroizing;
 
@@ -54,7 +56,8 @@ impl Handshake {
         }
     }
 
-    /// The channel in force, on the connection's own thread. `renegotiations` is the count now; `export` gets the EKM of a finished handshake and is called once for each.
+    /// The channel in force; for the connection's own thread. `renegotiations` is the current count. `export` fetches the EKM,
+    /// and is called once per finished handshake.
     pub fn open(
         &mut self,
         renegotiations: i64,
@@ -77,7 +80,7 @@ impl Handshake {
         }
     }
 
-    /// The channel in force, from an HTTP/2 worker thread, which must not touch the TLS connection.
+    /// The same for an HTTP/2 worker thread, which must not touch the TLS connection.
     pub fn opened(&self) -> Result<Option<Arc<Channel>>, Fault> {
         match self {
             Self::Open { channel, .. } => Ok(Some(Arc::clone(channel))),
@@ -145,7 +148,8 @@ impl Binding {
         &self.verified.bindings
     }
 
-    /// base64url of version, key parameters and EKM: secret enough to be asked for explicitly.
+    /// base64url of version, key parameters and EKM. It holds secret keying material, so it is passed on only where it is
+    /// configured.
     pub fn context(&self) -> Zeroizing<String> {
         context_value(self.channel.negotiated, &self.channel.ekm)
     }
@@ -154,8 +158,9 @@ impl Binding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use token_binding::sign::MessageBuilder;
     use token_binding::sign::openssl::PrivateKey;
-    use token_binding::{Error, KeyParameters, MessageBuilder, ProtocolVersion, TokenBindingType};
+    use token_binding::{Error, KeyParameters, ProtocolVersion, TokenBindingType};
 
     const NEGOTIATED: Negotiated =
         Negotiated { version: ProtocolVersion::V1_0, key_parameters: KeyParameters::ECDSAP256 };

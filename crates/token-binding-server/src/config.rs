@@ -1,8 +1,9 @@
-//! What an administrator wrote, per server and per directory: every setting is an `Option`, `None` is "not written
-//! here", and the defaults are in one place, the accessors.
+//! The settings of servers and directories. Every field is an `Option`: `None` means "not set here". The accessors have the
+//! defaults.
 
 use std::ffi::{CStr, CString};
 
+use thiserror::Error;
 use token_binding::{KeyParameters, ProtocolVersion};
 
 use crate::cookies::settings::CookieSettings;
@@ -19,7 +20,7 @@ pub struct ServerConfig {
     pub pass_headers: Option<bool>,
     pub env_names: EnvNames,
     pub trusted_proxies: Option<TrustedProxies>,
-    /// What its directories have, where they are silent.
+    /// The settings of its directories that do not set their own.
     pub directory: DirectoryConfig,
     pub cookies: CookieSettings,
 }
@@ -31,11 +32,11 @@ pub struct DirectoryConfig {
     pub include_referred: Option<bool>,
 }
 
-/// The names of the environment variables, where they were written.
+/// The configured names of the environment variables.
 pub type EnvNames = PerVariable<Option<CString>>;
 
 impl ServerConfig {
-    /// The settings of `inner` (a virtual host), and where it is silent, those of `outer` (the main server).
+    /// Merges two servers' settings: what `inner` (a virtual host) sets wins over `outer` (the main server).
     pub fn merge(outer: &Self, inner: &Self) -> Self {
         let Self {
             enabled,
@@ -78,7 +79,7 @@ impl ServerConfig {
         self.strict.unwrap_or(true)
     }
 
-    /// What is passed on in a directory; `None` while the directory is not known.
+    /// What is passed on in a directory. `directory` is `None` as long as httpd has not found it.
     #[inline]
     pub fn pass(&self, directory: Option<&DirectoryConfig>) -> PassVar {
         directory.and_then(|directory| directory.pass).or(self.directory.pass).unwrap_or(PassVar::DEFAULT)
@@ -96,7 +97,7 @@ impl ServerConfig {
         self.pass_headers.unwrap_or(true)
     }
 
-    /// The proxies that are believed; `None` where nobody is.
+    /// The trusted proxies; `None` if there are none.
     pub fn trusted_proxies(&self) -> Option<&TrustedProxies> {
         self.trusted_proxies.as_ref().filter(|proxies| !proxies.is_empty())
     }
@@ -106,20 +107,12 @@ impl ServerConfig {
         self.env_names.get(variable).as_deref().unwrap_or_else(|| variable.default_env_name())
     }
 
-    /// What no single directive can see: two variables under one name, of which one would overwrite the other.
-    pub fn check(&self) -> Result<(), String> {
+    /// Checks what no single directive can: no two variables may have one name, or one would overwrite the other.
+    pub fn check(&self) -> Result<(), SameName> {
         for (position, first) in Variable::ALL.into_iter().enumerate() {
             for second in Variable::ALL.into_iter().skip(position + 1) {
                 if same_variable(self.env_name(first), self.env_name(second)) {
-                    let named_by = |variable: Variable| {
-                        variable.env_directive().unwrap_or("the fingerprint of client certificates")
-                    };
-                    return Err(format!(
-                        "{} and {}: both name the environment variable \"{}\"; give each its own name",
-                        named_by(first),
-                        named_by(second),
-                        self.env_name(first).to_string_lossy()
-                    ));
+                    return Err(SameName { first, second, name: self.env_name(first).to_owned() });
                 }
             }
         }
@@ -128,11 +121,28 @@ impl ServerConfig {
 }
 
 impl DirectoryConfig {
-    /// The settings of `inner` (the deeper directory), and where it is silent, those of `outer`.
+    /// Merges two directories' settings: what `inner` (the deeper one) sets wins over `outer`.
     pub fn merge(outer: &Self, inner: &Self) -> Self {
         let Self { pass, include_referred } = inner;
         Self { pass: pass.or(outer.pass), include_referred: include_referred.or(outer.include_referred) }
     }
+}
+
+/// Two variables have one name, so that one would overwrite the other.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{} and {}: both name the environment variable \"{}\"; give each its own name",
+    named_by(*first), named_by(*second), name.to_string_lossy()
+)]
+pub struct SameName {
+    first: Variable,
+    second: Variable,
+    name: CString,
+}
+
+/// What gives a variable's environment variable its name.
+fn named_by(variable: Variable) -> &'static str {
+    variable.env_directive().unwrap_or("the fingerprint of client certificates")
 }
 
 fn merge_names(outer: &EnvNames, inner: &EnvNames) -> EnvNames {
@@ -225,10 +235,10 @@ mod tests {
         let mut config = ServerConfig::default();
         config.env_names.set(Variable::Provided, Some(c"TB_ID".into()));
         config.env_names.set(Variable::Other, Some(c"tb-id".into()));
-        let message = config.check().unwrap_err();
+        let message = config.check().unwrap_err().to_string();
         assert!(message.contains("TokenBindingProvidedEnvVar and TokenBindingOtherEnvVar"), "{message}");
         config.env_names.set(Variable::Other, Some(c"TB_SSL_Client_Cert_Fingerprint".into()));
-        let message = config.check().unwrap_err();
+        let message = config.check().unwrap_err().to_string();
         assert!(message.contains("TokenBindingOtherEnvVar and the fingerprint of client"), "{message}");
         config.env_names.set(Variable::Other, Some(c"TB_OTHER".into()));
         assert_eq!(config.check(), Ok(()));

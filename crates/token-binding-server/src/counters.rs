@@ -72,7 +72,7 @@ pub struct Shared {
     pub warned: Names,
 }
 
-/// A set of names that some are put into, and the rest forgotten. Lock-free.
+/// A lock-free set of limited size: names that don't fit are not remembered.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Names([AtomicU64; 64]);
@@ -84,7 +84,7 @@ impl Default for Names {
 }
 
 impl Names {
-    /// Puts the name in. Whether it is new; a set that is full takes no more, and says that nothing is new.
+    /// Adds the name and returns whether it is new. A full set takes no more, and reports nothing as new.
     pub fn add(&self, name: &[u8]) -> bool {
         let mut hasher = std::hash::DefaultHasher::new();
         hasher.write(name);

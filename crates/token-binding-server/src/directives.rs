@@ -32,13 +32,13 @@ pub struct Directive {
 
 enum Setter {
     Server(fn(&mut ServerConfig, &[&str]) -> Result<(), DirectiveError>),
-    /// In a directory's settings, or in those that a server's directories have where they are silent.
+    /// A setting of directories; in a server section, the default of its directories.
     Directory(fn(&mut DirectoryConfig, &[&str]) -> Result<(), DirectiveError>),
     /// The name of a variable's environment variable.
     EnvName(Variable),
 }
 
-/// What a directive writes to: it stands either in a server section or in a directory section of it.
+/// The settings that a directive writes to: those of the section it stands in.
 pub enum Section<'a> {
     Server(&'a mut ServerConfig),
     Directory(&'a mut DirectoryConfig),

@@ -1,14 +1,18 @@
 //! The header names that this module owns. A client may send `Sec-Token-Binding`; the others are ours to set, or a
 //! trusted proxy's. Anybody else who sends one tries to pass for somebody else.
 
-use token_binding::ForwardedHeaders;
+use token_binding::forwarded::ForwardedHeaders;
+use token_binding::header::{
+    SEC_OTHER_TOKEN_BINDING_ID, SEC_PROVIDED_TOKEN_BINDING_ID, SEC_REFERRED_TOKEN_BINDING_ID,
+    SEC_TOKEN_BINDING, SEC_TOKEN_BINDING_CONTEXT,
+};
 
 /// The client's `Sec-Token-Binding`, as it stands in a request's header table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Field<'a> {
     #[default]
     Absent,
-    /// One line. Nobody has looked yet whether it is a list.
+    /// One line, which may still be a list with commas.
     One(&'a [u8]),
     /// Two or more lines.
     Several,
@@ -38,7 +42,7 @@ pub fn is_list(value: &[u8]) -> bool {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Taken<'a> {
     pub message: Field<'a>,
-    /// What the peer says about a client of its own: to be believed if it is a trusted proxy.
+    /// What the peer says about a client of its own. Believed only from a trusted proxy.
     pub forwarded: ForwardedHeaders<'a>,
     /// A second line of one of the headers in `forwarded`.
     pub forwarded_twice: bool,
@@ -87,8 +91,9 @@ pub enum Reserved {
     Spoof,
 }
 
-/// Whether the value of a `Connection` header names a reserved header. A proxy takes out what that names (RFC 9110
-/// s7.6.1), and mod_proxy ends a name at white space and semicolons too: here it ends at all that no name has in it.
+/// Whether the value of a `Connection` header names a reserved header. A proxy removes the headers that are named there (RFC
+/// 9110 s7.6.1). mod_proxy ends a name at white space and semicolons too, so here a name ends at every character that no
+/// name has.
 pub fn connection_names_reserved(value: &[u8]) -> bool {
     value.split(|byte| !is_token(*byte)).any(|option| reserved(option).is_some())
 }
@@ -107,11 +112,11 @@ pub fn is_forbidden_in_trailers(name: &[u8], binds_cookies: bool) -> bool {
 
 /// The reserved names: letters and dashes.
 static RESERVED: [(&[u8], Reserved); 6] = [
-    (b"Sec-Token-Binding", Reserved::TokenBinding),
-    (b"Sec-Provided-Token-Binding-ID", Reserved::Provided),
-    (b"Sec-Referred-Token-Binding-ID", Reserved::Referred),
-    (b"Sec-Other-Token-Binding-ID", Reserved::Other),
-    (b"Sec-Token-Binding-Context", Reserved::Spoof),
+    (SEC_TOKEN_BINDING.as_bytes(), Reserved::TokenBinding),
+    (SEC_PROVIDED_TOKEN_BINDING_ID.as_bytes(), Reserved::Provided),
+    (SEC_REFERRED_TOKEN_BINDING_ID.as_bytes(), Reserved::Referred),
+    (SEC_OTHER_TOKEN_BINDING_ID.as_bytes(), Reserved::Other),
+    (SEC_TOKEN_BINDING_CONTEXT.as_bytes(), Reserved::Spoof),
     (b"TB-SSL-Client-Cert-Fingerprint", Reserved::Spoof),
 ];
 

@@ -1,7 +1,8 @@
 //! Why a request was not taken as bound, and what follows from it: one place for status, log level, tag and words.
 
 use thiserror::Error;
-use token_binding::{ForwardedError, Negotiated};
+use token_binding::forwarded::ForwardedError;
+use token_binding::negotiate::Negotiated;
 
 use crate::counters::Count;
 
@@ -86,7 +87,7 @@ pub enum Level {
 struct Row {
     /// Never reused for anything else.
     tag: &'static str,
-    /// With `TokenBindingStrict Off`. With `On`, what is not our own fault is the client's.
+    /// The response with `TokenBindingStrict Off`. With `On`, `Serve` becomes `BadRequest`.
     lenient: Response,
     level: Level,
     count: Count,
@@ -105,7 +106,8 @@ impl Refusal {
             Self::NotAcceptedHere(_) => row("TB104", Serve, Level::Info, Count::NotAcceptedHere),
             Self::Message(error) if error.is_internal() => row(tags::REQUEST_FAULT, ServerError, Level::Error, Count::Fault),
             Self::Message(_) => row("TB105", Serve, Level::Info, Count::WrongMessage),
-            // There is no lenient way to read a proxy's headers that are wrong, or a reason to interfere with ours.
+            // Refused with `TokenBindingStrict Off`, too: a proxy's wrong headers have no lenient reading, and no honest client
+            // sends what `HopByHop` is about.
             Self::Forwarded(_) | Self::ForwardedTwice => row("TB107", BadRequest, Level::Info, Count::Forwarded),
             Self::ForwardedOnBound => row("TB108", BadRequest, Level::Info, Count::Forwarded),
             Self::HopByHop => row("TB110", BadRequest, Level::Info, Count::HopByHop),
@@ -122,7 +124,7 @@ impl Refusal {
 
     pub fn level(&self, strict: bool) -> Level {
         match self {
-            // With `TokenBindingStrict Off` this is how a client without Token Binding keys looks: nothing was refused.
+            // With `TokenBindingStrict Off` nothing is refused: it is a client without a key, like any other.
             Self::MissingHeader if !strict => Level::Debug,
             _ => self.row().level,
         }
@@ -163,6 +165,7 @@ pub mod tags {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use token_binding::header::SEC_REFERRED_TOKEN_BINDING_ID;
     use token_binding::{Error, KeyParameters, ProtocolVersion};
 
     fn every_refusal() -> Vec<Refusal> {
@@ -175,7 +178,7 @@ mod tests {
                 key_parameters: KeyParameters::ECDSAP256,
             }),
             Refusal::Message(Error::NoProvided),
-            Refusal::Forwarded(ForwardedError::NoProvided { header: "Sec-Referred-Token-Binding-ID" }),
+            Refusal::Forwarded(ForwardedError::NoProvided { header: SEC_REFERRED_TOKEN_BINDING_ID }),
             Refusal::ForwardedOnBound,
             Refusal::HopByHop,
             Refusal::Fault(Fault::Exporter),

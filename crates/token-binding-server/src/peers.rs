@@ -1,4 +1,4 @@
-//! The reverse proxies whose word about their clients' Token Bindings is believed.
+//! The reverse proxies that are trusted to report their clients' Token Bindings.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -41,7 +41,7 @@ impl FromIterator<Network> for TrustedProxies {
 pub struct Network(IpNet);
 
 impl FromStr for Network {
-    /// What is wrong with it, to stand behind the word itself; empty where that is plain to see.
+    /// What is wrong with it, printed behind the word; empty where that is obvious.
     type Err = &'static str;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {

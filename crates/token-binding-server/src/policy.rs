@@ -1,7 +1,8 @@
 //! From configuration and facts to what happens: whether a request's message is to be verified, and which variables
 //! the request gets. Pure: the same input gives the same answer, and nothing here has heard of httpd's pointers.
 
-use token_binding::{ForwardedHeaders, Negotiated};
+use token_binding::forwarded::ForwardedHeaders;
+use token_binding::negotiate::Negotiated;
 
 use crate::config::ServerConfig;
 use crate::headers::{Field, Taken};
@@ -47,7 +48,7 @@ pub fn judge<'a>(
         (Field::Several, _) => Judgement::Refuse(Refusal::DuplicateHeader),
         (Field::One(_), Standing::NotNegotiated) => refuse(Refusal::NotNegotiated),
         (_, standing) if !taken.forwarded.is_empty() && trusted() => match standing {
-            // The client's key, or the proxy's own? Nobody can tell.
+            // It could be the client's key or the proxy's own.
             Standing::Negotiated(_) => refuse(Refusal::ForwardedOnBound),
             Standing::NotNegotiated if taken.forwarded_twice => Judgement::Refuse(Refusal::ForwardedTwice),
             Standing::NotNegotiated => Judgement::TakeOver(taken.forwarded),

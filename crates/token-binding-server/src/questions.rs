@@ -1,13 +1,13 @@
 //! What configuration can ask of a request's Token Bindings: `Require token-binding ...`, and `TOKEN_BINDING(...)` in
 //! httpd's expressions.
 
-use crate::words::DirectiveError;
-
 use std::borrow::Cow;
 
 use openssl::sha::Sha256;
+use thiserror::Error;
 
 use crate::bindings::TokenBindings;
+use crate::words::DirectiveError;
 
 /// `Require token-binding [provided|referred|not]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,12 +66,9 @@ impl Question {
         ("key_parameters", Self::KeyParameters),
     ];
 
-    pub fn parse(word: &str) -> Result<Self, String> {
+    pub fn parse(word: &str) -> Result<Self, UnknownQuestion> {
         let known = Self::ALL.into_iter().find(|(known, _)| word.eq_ignore_ascii_case(known));
-        known.map(|(_, question)| question).ok_or_else(|| {
-            let words = Self::ALL.map(|(known, _)| known);
-            format!("TOKEN_BINDING: invalid argument \"{word}\"; allowed: {}", words.join(", "))
-        })
+        known.map(|(_, question)| question).ok_or_else(|| UnknownQuestion(word.to_owned()))
     }
 
     /// `None` where there is nothing to answer with.
@@ -86,6 +83,11 @@ impl Question {
         }
     }
 }
+
+/// A word that is no argument of `TOKEN_BINDING(...)`.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("TOKEN_BINDING: invalid argument \"{0}\"; allowed: {allowed}", allowed = Question::ALL.map(|(word, _)| word).join(", "))]
+pub struct UnknownQuestion(String);
 
 /// base64url(SHA-256(ID)): what `cnf.tbh` holds (draft-ietf-oauth-token-binding, OpenID Connect Token Bound Authentication).
 fn hash(id: &[u8]) -> String {
@@ -123,7 +125,7 @@ mod tests {
     #[test]
     fn arguments() {
         assert_eq!(Question::parse("Provided_Hash"), Ok(Question::ProvidedHash));
-        let error = Question::parse("ekm").unwrap_err();
+        let error = Question::parse("ekm").unwrap_err().to_string();
         assert!(error.contains("\"ekm\"") && error.contains("provided, provided_hash"), "{error}");
     }
 

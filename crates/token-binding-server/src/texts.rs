@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 
-use token_binding::VerifiedBindings;
+use token_binding::verify::VerifiedBindings;
 
 /// Verified bindings, and their texts as C has them: made once, and handed to httpd's tables with each request.
 #[derive(Debug)]

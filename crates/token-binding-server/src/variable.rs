@@ -42,7 +42,7 @@ impl Variable {
         }
     }
 
-    /// What CGI, and whoever makes a CGI program's environment before (mod_include does), makes of the request header.
+    /// The header's name in a CGI program's environment, which mod_include makes too, and earlier.
     pub const fn cgi_name(self) -> &'static CStr {
         match self {
             Self::Provided => c"HTTP_SEC_PROVIDED_TOKEN_BINDING_ID",
@@ -69,7 +69,7 @@ impl Variable {
         }
     }
 
-    /// Whether it is passed on where nobody has said so. The context holds keying material.
+    /// Whether it is passed on by default. The context is not: it holds keying material.
     const fn is_default(self) -> bool {
         !matches!(self, Self::Context)
     }
@@ -86,7 +86,7 @@ impl Variable {
     }
 }
 
-/// Something for each variable.
+/// One value for each variable.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct PerVariable<T>([T; Variable::ALL.len()]);
 
@@ -123,7 +123,7 @@ pub type PassVar = PerVariable<bool>;
 
 impl PassVar {
     pub const NONE: Self = Self([false; Variable::ALL.len()]);
-    /// Where nobody has said anything.
+    /// The default.
     pub const DEFAULT: Self = {
         let [a, b, c, d, e] = Variable::ALL;
         Self([a.is_default(), b.is_default(), c.is_default(), d.is_default(), e.is_default()])
@@ -152,7 +152,7 @@ pub struct Facts<'a> {
 pub enum Value<'a> {
     /// Text that is kept with the request.
     Kept(&'a CStr),
-    /// Text made for this purpose, and as secret as keys are.
+    /// Text made for this request, as secret as a key.
     Made(Zeroizing<String>),
 }
 
@@ -190,6 +190,8 @@ impl<'a> Facts<'a> {
 
 #[cfg(test)]
 mod tests {
+    use token_binding::header;
+
     use super::*;
 
     #[test]
@@ -200,6 +202,23 @@ mod tests {
             places.set(variable, "changed");
             assert_eq!(*places.get(variable), "changed");
             places.set(variable, variable.word());
+        }
+    }
+
+    /// httpd wants them as C strings, so that they stand here again.
+    #[test]
+    fn header_names_are_the_protocols() {
+        for (variable, name) in [
+            (Variable::Provided, header::SEC_PROVIDED_TOKEN_BINDING_ID),
+            (Variable::Referred, header::SEC_REFERRED_TOKEN_BINDING_ID),
+            (Variable::Other, header::SEC_OTHER_TOKEN_BINDING_ID),
+            (Variable::Context, header::SEC_TOKEN_BINDING_CONTEXT),
+        ] {
+            assert_eq!(variable.default_env_name().to_str(), Ok(name));
+        }
+        for variable in Variable::ALL {
+            let is_reserved = |name: &&CStr| crate::headers::reserved(name.to_bytes()).is_some();
+            assert!(variable.header_names().iter().all(is_reserved), "{variable:?}");
         }
     }
 

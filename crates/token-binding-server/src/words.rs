@@ -4,17 +4,17 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
-/// What is wrong with a directive's words, as `httpd -t` prints it behind the directive's name. What is allowed comes last.
+/// What is wrong with a directive's words, as `httpd -t` prints it after the directive's name. What is allowed comes last.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DirectiveError {
     #[error("takes a value: {allowed}")]
     Missing { allowed: Cow<'static, str> },
     #[error("takes one value: unexpected second value \"{second}\"; allowed: {allowed}")]
     Second { second: String, allowed: Cow<'static, str> },
-    /// `why` stands behind the word itself; empty where that is plain to see.
+    /// `why` is printed behind the word; empty where it is obvious.
     #[error("invalid value \"{word}\"{why}; allowed: {allowed}")]
     Invalid { word: String, why: &'static str, allowed: Cow<'static, str> },
-    /// Whoever writes the secret itself there does not find it in the log.
+    /// The word is not shown: somebody may have written the secret itself there.
     #[error("invalid value (not shown: it may be a secret); allowed: {allowed}")]
     InvalidSecret { allowed: Cow<'static, str> },
     #[error("duplicate value \"{word}\"; allowed: {allowed}, each once")]

@@ -3,7 +3,9 @@
 //! usage: message
 
 use token_binding::sign::openssl::PrivateKey;
-use token_binding::{Ekm, Error, KeyParameters, MessageBuilder, Signer, TokenBindingType, verify_header};
+use token_binding::sign::{MessageBuilder, Signer};
+use token_binding::verify::verify_header;
+use token_binding::{Ekm, Error, KeyParameters, TokenBindingType};
 
 fn main() -> Result<(), Error> {
     // Both ends of a TLS connection export the same 32 bytes. Here is no connection, so these are made up.

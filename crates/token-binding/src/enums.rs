@@ -1,5 +1,5 @@
-//! The protocol's numbers. Each is a newtype over what is on the wire: a number this crate doesn't know is kept and
-//! printed, so that "unknown" is a decision of whoever asks and not a parse failure.
+//! The protocol's numbers. Each is a newtype over what is on the wire: a number that this crate doesn't know is kept and
+//! printed, and the caller decides what it means.
 
 use std::fmt;
 use std::str::FromStr;

@@ -10,7 +10,8 @@ use crate::header::{
 };
 use crate::key::PublicKey;
 use crate::message::{MAX_BINDINGS, TokenBindingId};
-use crate::{Error, TokenBindingType, VerifiedBindings, VerifiedId, verify::VerifiedOther};
+use crate::verify::{VerifiedBindings, VerifiedId, VerifiedOther};
+use crate::{Error, TokenBindingType};
 
 /// The values of a request's headers, one for each name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

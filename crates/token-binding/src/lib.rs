@@ -4,10 +4,13 @@
 //! |---|---|---|
 //! | [`negotiate`] | the `token_binding` TLS extension, both sides | RFC 8472 |
 //! | [`message`], [`key`] | the Token Binding message, not yet verified | RFC 8471 section 3 |
-//! | [`verify`] | from a message to [`VerifiedBindings`] | RFC 8471 section 4.2 |
+//! | [`verify`] | from a message to [`VerifiedBindings`](verify::VerifiedBindings) | RFC 8471 section 4.2 |
 //! | [`sign`] | from private keys to a message | RFC 8471 section 4.1 |
 //! | [`header`] | header names and their base64url | RFC 8473, draft-ietf-tokbind-ttrp |
 //! | [`forwarded`] | what a reverse proxy says it has verified | draft-ietf-tokbind-ttrp |
+//!
+//! The root has what all of these use: wire numbers ([`KeyParameters`] and others), [`Ekm`] and errors. Each public name has
+//! one path.
 //!
 //! The crate does no I/O and knows nothing of a web server. It needs two things of the TLS connection, which its caller
 //! fetches: the extension's bytes and the exported keying material ([`Ekm`]).
@@ -17,7 +20,7 @@
 //! use token_binding::verify::verify_header;
 //! use token_binding::{Ekm, KeyParameters};
 //!
-//! // A request of a real Edge browser, and what the TLS exporter said on its connection.
+//! // A request of a real Edge browser, and the TLS exporter's output on its connection.
 //! let header = b"AIkAAgBBQJ5dTpA66QvSRCFhAf-5G4Xg_UbXiMZyBNvxNz3KgEfPcyhFTUMxa0vT4yc-oZKocTnWWkMd9voV\
 //!     7ADQdaMI5zkAQASTZuLhUlwSYwjyYHx0rLrAYfXuxzep3wdecyRyvD1Y1wiV3OzurR2Ad6WW3M-FWxB5dON0c7UIiAV4c06C7KUAAA";
 //! let ekm = Ekm::new([
@@ -56,9 +59,3 @@ pub mod verify;
 pub use ekm::{EKM_LENGTH, EXPORTER_LABEL, Ekm};
 pub use enums::{KeyParameters, ParseVersionError, ProtocolVersion, TokenBindingType};
 pub use error::{AnswerError, Error, KeyError};
-pub use forwarded::{ForwardedError, ForwardedHeaders};
-pub use negotiate::{EXTENSION_TYPE, Negotiated, ServerPreferences, TokenBindingParameters, accept_answer};
-pub use sign::{MessageBuilder, Signer};
-#[cfg(feature = "openssl")]
-pub use verify::verify_header;
-pub use verify::{VerifiedBindings, VerifiedId, VerifiedOther};

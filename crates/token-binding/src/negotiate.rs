@@ -3,8 +3,6 @@
 use crate::codec::Reader;
 use crate::{AnswerError, Error, KeyParameters, ProtocolVersion};
 
-pub use crate::ekm::{EKM_LENGTH, EXPORTER_LABEL};
-
 /// The extension's number, `ExtensionType.token_binding`.
 pub const EXTENSION_TYPE: u16 = 24;
 

@@ -9,9 +9,10 @@ use std::ffi::{c_char, c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use token_binding::message::TokenBindingMessage;
+use token_binding::sign::MessageBuilder;
 use token_binding::sign::openssl::PrivateKey;
 use token_binding::verify::{OpenSsl, VerifiedBindings, verify_message};
-use token_binding::{Ekm, Error, KeyParameters, MessageBuilder, TokenBindingType};
+use token_binding::{Ekm, Error, KeyParameters, TokenBindingType};
 
 /// How many more allocations succeed.
 static LEFT: AtomicUsize = AtomicUsize::new(usize::MAX);

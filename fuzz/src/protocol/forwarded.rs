@@ -1,7 +1,8 @@
 use super::reference;
+use token_binding::forwarded::{ForwardedError, ForwardedHeaders};
+use token_binding::header::MAX_HEADER_LENGTH;
 use token_binding::key::PublicKey;
-use token_binding::verify::MAX_HEADER_LENGTH;
-use token_binding::{ForwardedError, ForwardedHeaders, KeyParameters, header};
+use token_binding::{KeyParameters, header};
 
 /// A trusted proxy's headers, a line each: provided, referred, other. A line that is not there, or is `-`, is no header.
 pub fn forwarded(data: &[u8]) {

@@ -1,8 +1,10 @@
 use super::reference::{self, Part};
+use token_binding::header::{self, MAX_HEADER_LENGTH};
 use token_binding::key::PublicKey;
 use token_binding::message::{TokenBinding, TokenBindingId, TokenBindingMessage};
-use token_binding::verify::{MAX_HEADER_LENGTH, verify_header};
-use token_binding::{Ekm, KeyParameters, MessageBuilder, TokenBindingType, header};
+use token_binding::sign::MessageBuilder;
+use token_binding::verify::verify_header;
+use token_binding::{Ekm, KeyParameters, TokenBindingType};
 
 /// The value of a `Sec-Token-Binding` header, from base64url to the fields of each binding.
 pub fn message(value: &[u8]) {

@@ -1,9 +1,10 @@
 use super::reference::{self, Part};
 use token_binding::message::{TokenBinding, TokenBindingMessage};
+use token_binding::sign::MessageBuilder;
 use token_binding::verify::{
     OpenSsl, RustCrypto, VerifiedBindings, verify_binding, verify_header, verify_message,
 };
-use token_binding::{EKM_LENGTH, Ekm, Error, KeyParameters, MessageBuilder, TokenBindingType, header};
+use token_binding::{EKM_LENGTH, Ekm, Error, KeyParameters, TokenBindingType, header};
 
 /// The negotiated key parameters, the EKM, a message: OpenSSL, the crates p256 and rsa, and a second reading of the
 /// RFC's rules give one verdict, and what they accept holds for nothing else.

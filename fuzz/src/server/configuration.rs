@@ -191,7 +191,7 @@ fn asked(name: &str, words: &[&str]) {
         }
         "TOKEN_BINDING" => {
             let word = words.join(" ");
-            if let Err(message) = Question::parse(&word) {
+            if let Err(message) = Question::parse(&word).map_err(|error| error.to_string()) {
                 assert!(message.contains(&format!("\"{word}\"")) && message.contains("key_parameters"));
             }
         }

@@ -1,4 +1,6 @@
-use token_binding::{ForwardedHeaders, KeyParameters, Negotiated, ProtocolVersion};
+use token_binding::forwarded::ForwardedHeaders;
+use token_binding::negotiate::Negotiated;
+use token_binding::{KeyParameters, ProtocolVersion};
 
 use token_binding_server::config::ServerConfig;
 use token_binding_server::headers::{

@@ -42,16 +42,20 @@ fn what_is_no_secret_does_not_start() {
     };
     for (directive, content, words) in [
         ("file:weak", "", "file:weak: it is empty"),
-        ("file:weak", "abcabcdefghijklmnopqrstuvwxyz12", "file:weak: 31 bytes are too short"),
+        ("file:weak", "abcabcdefghijklmnopqrstuvwxyz12", "file:weak: it has 31 bytes, too few"),
         ("file:weak", &"abc".repeat(20), "to be random"),
         ("file:nowhere", "", "file:nowhere: No such file"),
         ("file:htdocs", "", "file:htdocs: it is not a regular file"),
         ("exec:/bin/false", "", "exec:/bin/false: the command failed"),
         ("exec:/bin/true", "", "exec:/bin/true: it is empty"),
         ("exec:/nowhere/command", "", "can't be run"),
-        ("exec:/bin/echo short", "", "5 bytes are too short"),
-        ("exec:/usr/bin/head -c 300M /dev/zero", "", "more than 65536 bytes are too many for a secret"),
-        ("exec:/usr/bin/yes", "", "more than 65536 bytes are too many for a secret"),
+        ("exec:/bin/echo short", "", "it has 5 bytes, too few"),
+        (
+            "exec:/usr/bin/head -c 300M /dev/zero",
+            "",
+            "it printed more than 65536 bytes, too many for a secret",
+        ),
+        ("exec:/usr/bin/yes", "", "it printed more than 65536 bytes, too many for a secret"),
         (SECRET.trim(), "", "file:PATH, or exec:COMMAND"),
     ] {
         assert_refused(&with(directive, content), words);
@@ -298,7 +302,7 @@ async fn a_command_that_fails_at_a_restart_takes_no_site_down() {
     for (script, words) in [
         ("", "exec:/bin/sh: it is empty"),
         ("exit 3", "the command failed (exit status: 3)"),
-        ("exec head -c 300M /dev/zero", "more than 65536 bytes are too many"),
+        ("exec head -c 300M /dev/zero", "more than 65536 bytes, too many"),
         (&format!("sleep {argument}"), "gave no answer within 10 seconds"),
     ] {
         site.rewrite("give", script);

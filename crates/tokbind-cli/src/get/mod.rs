@@ -17,7 +17,7 @@ use super::{Failure, Outcome, Verdict};
 
 const EXAMPLES: &str = "\
 Examples:
-  What does a server make of us?
+  See what a server negotiates and answers:
     tokbind get -v https://www.example.com/
 
   Log in, and use the session. A thief has the cookie, but not the key:
@@ -25,7 +25,7 @@ Examples:
     tokbind get -b jar https://www.example.com/account
     tokbind get -b jar --ephemeral https://www.example.com/account
 
-  Does the server still have Token Binding?
+  Fail if the server has no Token Binding:
     tokbind get --require-token-binding -o /dev/null https://www.example.com/";
 
 /// Fetch URLs with Token Binding
@@ -42,7 +42,7 @@ pub(crate) struct Args {
     #[arg(required = true, value_name = "URL")]
     urls: Vec<String>,
 
-    /// Tell on standard error about TLS, Token Binding, requests and responses; no key, EKM, password or cookie is shown
+    /// Show TLS, Token Binding, requests and responses on standard error, but no key, EKM, password or cookie
     #[arg(long, short)]
     verbose: bool,
     /// Print the response's status and header lines before its body

@@ -5,10 +5,10 @@ use std::fs;
 use openssl::ssl::SslVersion;
 use tokbind::KeyParameters;
 use tokbind::keys::KeyStore;
-use tokbind_testing::tls::ServerOptions;
+use tokbind_testing::tls::{self, ServerOptions};
 use tokbind_testing::web::{Reply, Seen, Web, reply};
-use token_binding::Signer;
 use token_binding::header::encode;
+use token_binding::sign::Signer;
 
 use crate::support::{self, Said, User};
 
@@ -211,6 +211,38 @@ async fn a_status_fails_only_when_asked_to() {
     assert!(said.err.contains(&format!("{url} answered with status 404")), "{said:?}");
     let redirect = server.url("a.example", "/?/x");
     assert!(visitor.get(&["-i", "--max-redirects", "0", &redirect]).await.exited(0).out.starts_with("302"));
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_to_servers_that_ask() {
+    let (certificate, key) = tls::identity();
+    let (pem, key) = (certificate.to_pem().unwrap(), key.private_key_to_pem_pkcs8().unwrap());
+    let mut options = ServerOptions::new(SslVersion::TLS1_3);
+    options.client_ca = Some(certificate.clone());
+    let server = Web::tls(options, site).await;
+    let visitor = Visitor::of(&server);
+    let url = server.url("a.example", "/");
+    let write = |name: &str, content: &[u8]| fs::write(visitor.user.home().join(name), content).unwrap();
+    write("me.pem", &pem);
+    write("me.key", &key);
+    write("both.pem", &[&pem[..], &pem, &key].concat());
+
+    visitor.get(&[&url]).await.exited(0);
+    visitor.get(&["--cert", "me.pem", "--key", "me.key", &url]).await.exited(0);
+    visitor.get(&["-E", "both.pem", &url]).await.exited(0);
+    let shown: Vec<_> = server.seen().into_iter().map(|seen| seen.client_certificate).collect();
+    assert_eq!(shown, [None, Some(certificate.clone()), Some(certificate)]);
+    assert!(server.seen().iter().all(|seen| seen.provided.is_some()), "beside Token Binding");
+
+    let said = visitor.get(&["--cert", "me.pem", &url]).await.exited(3);
+    assert!(said.err.contains("me.pem holds no unencrypted private key in PEM"), "{said:?}");
+    write("other.key", &tls::identity().1.private_key_to_pem_pkcs8().unwrap());
+    let said = visitor.get(&["--cert", "me.pem", "--key", "other.key", &url]).await.exited(3);
+    assert!(
+        said.err.contains("the key in other.key is not that of the first certificate in me.pem"),
+        "{said:?}"
+    );
+    visitor.get(&["--key", "me.key", &url]).await.exited(2);
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ fn processes_that_want_a_new_key_at_once_get_the_same() {
 #[test]
 #[ignore = "run by the test above, as a process of its own"]
 fn make_a_key() {
-    use token_binding::Signer;
+    use token_binding::sign::Signer;
     let Some(directory) = std::env::var_os("TOKBIND_TEST_KEYS") else { return };
     let store = KeyStore::open(Some(directory.into())).unwrap();
     let key = store.key("example.com", KeyParameters::RSA2048_PSS).unwrap();

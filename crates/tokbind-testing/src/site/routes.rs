@@ -14,7 +14,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::rt::TokioIo;
-use token_binding::verify_header;
+use token_binding::header::SEC_TOKEN_BINDING;
+use token_binding::verify::verify_header;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -36,7 +37,7 @@ fn report(visit: &Visit, request: &Request<Incoming>) -> HeaderMap {
     let mut say = |name: &'static str, value: &str| report.append(name, value.parse().unwrap());
     say("x-connection", &visit.number.to_string());
     say("x-version", &format!("{:?}", request.version()));
-    let values: Vec<_> = request.headers().get_all("sec-token-binding").iter().collect();
+    let values: Vec<_> = request.headers().get_all(SEC_TOKEN_BINDING).iter().collect();
     say("x-tokens", &values.len().to_string());
     if let (Some((key_parameters, ekm)), [value]) = (&visit.token_binding, &values[..]) {
         match verify_header(value.as_bytes(), *key_parameters, ekm) {

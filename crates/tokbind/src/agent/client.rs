@@ -11,8 +11,8 @@ pub(super) const READ_HEAD: Duration = Duration::from_secs(60);
 /// What a client may send as the head of a request: cookies of several kilobytes are common.
 pub(super) const MAX_HEAD: usize = 128 * 1024;
 
-/// Who is served, and one of the connections that clients may have at a time: what comes of the connection, a tunnel or
-/// a WebSocket, keeps it.
+/// A client's address and its permit: one of the connections that clients may have at a time. A tunnel or WebSocket that the
+/// connection becomes keeps the permit.
 #[derive(Clone)]
 pub(super) struct Client {
     pub(super) address: SocketAddr,

@@ -24,7 +24,8 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Serves a client's connection to its end: once to be drained, it takes no new request, and when cut, it is over.
+    /// Serves a client's connection until it ends. When the agent drains, the connection takes no new request; when the
+    /// agent cuts, it ends at once.
     pub(super) async fn serve<C, E>(&self, connection: C, drain: fn(Pin<&mut C>)) -> Result<(), E>
     where
         C: Future<Output = Result<(), E>>,

@@ -68,7 +68,7 @@ async fn terminate(context: &Arc<Context>, stream: Plain, origin: Origin, client
             return tracing::info!(
                 %origin,
                 %error,
-                "the client ended the TLS handshake; if it does not trust the agent, see `tokbind agent ca`"
+                "the client ended the TLS handshake; if it does not trust the agent's certificate authority: `tokbind agent ca`, with the same --ca-dir, says how to make it"
             );
         }
         Err(_) => return tracing::debug!(%origin, "the TLS handshake took too long"),

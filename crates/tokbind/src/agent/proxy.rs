@@ -1,4 +1,4 @@
-//! The agent's own port: what an HTTP proxy is asked for (RFC 9110 sections 7.2 and 9.3.6).
+//! The agent's own port: requests to an HTTP proxy (RFC 9110 sections 7.2 and 9.3.6).
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -56,7 +56,7 @@ pub(super) static PROBES: &[Probe] = &[
     Probe {
         name: "not-offered",
         section: "RFC 8472 s3",
-        rule: "who does not offer is not answered",
+        rule: "a client that does not offer gets no answer",
         allows: "clients without Token Binding must end the handshake: the site is down for them",
         run: |subject| Box::pin(raw(subject, |hello| hello)),
     },

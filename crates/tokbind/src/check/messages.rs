@@ -46,7 +46,7 @@ pub(super) static PROBES: &[Probe] = &[
     Probe {
         name: "invented-signature",
         section: "RFC 8471 s4.2",
-        rule: "a signature that is none is refused, also right after a good message of the same key",
+        rule: "an invalid signature is refused, also right after a good message of the same key",
         allows: ANY_KEY,
         run: |subject| {
             Box::pin(refused(subject, |key, ekm| async move {

@@ -1,4 +1,4 @@
-//! Is a server's Token Binding right? A battery of probes, each of one rule, against any server: this project's module,
+//! Checks a server's Token Binding with a battery of probes, each of one rule. The server may be any: this project's module,
 //! another module, a load balancer.
 //!
 //! A server is judged by what it shows: its handshakes, its status codes and, where its page repeats the Token Binding

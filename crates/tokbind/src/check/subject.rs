@@ -18,7 +18,7 @@ pub(super) struct Subject {
     pub(super) address: SocketAddr,
     /// The key parameters that it prefers of all, where it negotiates at all.
     pub(super) preferred: Option<KeyParameters>,
-    /// What a visit with a good message is answered.
+    /// The status of a response to a good message.
     pub(super) served: u16,
     /// Whether the page shows the Token Binding ID that was verified.
     pub(super) shows_id: bool,

@@ -1,4 +1,4 @@
-//! What a client is asked for.
+//! What to fetch.
 
 use url::Url;
 

@@ -7,7 +7,7 @@ use crate::binding::SEC_TOKEN_BINDING;
 use crate::error::{Error, Result};
 use crate::message::Response;
 
-/// What a request was given for one origin, and another has no business with.
+/// Headers that were given for one origin, and that another origin must not get.
 const FOR_ONE_ORIGIN: [&str; 5] =
     ["authorization", "cookie", "host", "proxy-authorization", SEC_TOKEN_BINDING];
 
@@ -22,7 +22,9 @@ pub(super) fn target(url: &Url, response: &Response) -> Result<Option<Url>> {
         (Some(_), Some(_)) => return Err(Error::url(url.as_str(), "it answers with two Location headers")),
         (Some(location), None) => location,
     };
-    let bad = |reason: String| Error::url(url.as_str(), format!("it redirects to what is no URL: {reason}"));
+    let bad = |reason: String| {
+        Error::url(url.as_str(), format!("it redirects to something that is not a URL: {reason}"))
+    };
     let location = std::str::from_utf8(location).map_err(|error| bad(error.to_string()))?;
     url.join(location).map(Some).map_err(|error| bad(error.to_string()))
 }

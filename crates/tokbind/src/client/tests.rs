@@ -1,7 +1,8 @@
 use openssl::ssl::SslVersion;
 use tokbind_testing::tls::ServerOptions;
 use tokbind_testing::web::{Reply, Seen, Web, reply};
-use token_binding::{KeyParameters, Signer};
+use token_binding::KeyParameters;
+use token_binding::sign::Signer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

@@ -1,7 +1,7 @@
 use openssl::ssl::SslVersion;
 use proptest::prelude::*;
 use tokbind_testing::tls::{ServerOptions, server_ekm};
-use token_binding::verify_header;
+use token_binding::verify::verify_header;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;

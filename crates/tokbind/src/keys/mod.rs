@@ -30,7 +30,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use token_binding::Signer;
+use token_binding::sign::Signer;
 
 use self::disk::{Directory, Stamp};
 use crate::private_dir::default_path;
@@ -58,7 +58,7 @@ struct Inner {
 
 type Known = HashMap<(String, KeyParameters), (Arc<PrivateKey>, Option<Stamp>)>;
 
-/// What there is to know about a key without giving it away.
+/// What can be told about a key without giving it away.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct KeyInfo {

@@ -144,7 +144,7 @@ impl TlsConnection {
         self.timeout
     }
 
-    /// All of it, for when the connection itself moves on, into HTTP/2 for instance.
+    /// All of these, for when the connection itself moves elsewhere, into HTTP/2 for instance.
     pub fn info(&self) -> Info {
         Info {
             version: self.version(),

@@ -238,6 +238,9 @@ fn context(options: &ConnectOptions) -> Result<SslConnectorBuilder, ErrorStack> 
         context.set_certificate(certificate)?;
         context.set_private_key(key)?;
     }
+    for issuer in &options.client_chain {
+        context.add_extra_chain_cert(issuer.clone())?;
+    }
 
     if !options.alpn.is_empty() {
         let mut protocols = Vec::new();

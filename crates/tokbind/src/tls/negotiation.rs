@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::ssl::{ExtensionContext, Ssl, SslAlert, SslContextBuilder, SslRef};
-use token_binding::{EXTENSION_TYPE, TokenBindingParameters, accept_answer};
+use token_binding::negotiate::{EXTENSION_TYPE, TokenBindingParameters, accept_answer};
 
 use super::fault::AnswerFault;
 use super::options::{ConnectOptions, Offer};

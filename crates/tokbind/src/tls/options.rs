@@ -64,6 +64,7 @@ pub struct ConnectOptions {
     pub(crate) ca_certificates: Vec<X509>,
     pub(crate) accept_any_certificate: bool,
     pub(crate) client_certificate: Option<(X509, PKey<Private>)>,
+    pub(crate) client_chain: Vec<X509>,
     pub(crate) session_tickets: bool,
     pub(crate) extended_master_secret: bool,
     pub(crate) cipher_list: Option<String>,
@@ -85,6 +86,7 @@ impl Default for ConnectOptions {
             ca_certificates: Vec::new(),
             accept_any_certificate: false,
             client_certificate: None,
+            client_chain: Vec::new(),
             session_tickets: true,
             extended_master_secret: true,
             cipher_list: None,
@@ -155,6 +157,13 @@ impl ConnectOptions {
     #[must_use]
     pub fn client_certificate(mut self, certificate: X509, key: PKey<Private>) -> Self {
         self.client_certificate = Some((certificate, key));
+        self
+    }
+
+    /// The certificates between the client's and a CA that servers know, to send along; the client's issuer first.
+    #[must_use]
+    pub fn client_chain(mut self, issuers: impl IntoIterator<Item = X509>) -> Self {
+        self.client_chain = issuers.into_iter().collect();
         self
     }
 

@@ -360,8 +360,11 @@ async fn shows_its_certificate() {
 
     let (_client, served) = connect(&server, &trusting(&server)).await;
     assert!(served.unwrap().ssl().peer_certificate().is_none());
-    let (_client, served) = connect(&server, &trusting(&server).client_certificate(certificate, key)).await;
-    assert!(served.unwrap().ssl().peer_certificate().is_some());
+    let options = trusting(&server).client_certificate(certificate.clone(), key).client_chain([certificate]);
+    let (_client, served) = connect(&server, &options).await;
+    let served = served.unwrap();
+    assert!(served.ssl().peer_certificate().is_some());
+    assert_eq!(served.ssl().peer_cert_chain().unwrap().len(), 1, "the issuers, without the client's own");
 }
 
 #[tokio::test]

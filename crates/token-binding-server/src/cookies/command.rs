@@ -1,10 +1,11 @@
-//! A command, run for what it prints. httpd waits for it at each start and restart, so that its time and its answer's size
-//! have limits.
+//! Runs a command and returns what it prints. httpd waits for it at each start and restart, so its time and output are
+//! limited.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,27 +13,51 @@ use rustix::io::{Errno, read, retry_on_intr};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
 };
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 /// How long a killed process has to disappear.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long to wait before asking again, where there is nothing to wait for.
+/// How often to poll where there is nothing to wait on.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What an answer may be.
+/// The limits of a command's output.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub(super) bytes: usize,
-    /// To the end of its output and of the command itself.
+    /// Until it has closed its output and exited.
     pub(super) time: Duration,
 }
 
-/// Runs it without a shell. What breaks a limit is killed, and whatever of its process group is left with it.
+/// Why a command gave no answer.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    #[error("can't be run: {0}")]
+    Start(io::Error),
+    #[error("its output can't be read")]
+    NoOutput,
+    #[error("its answer can't be waited for: {0}")]
+    Wait(Errno),
+    #[error("its end can't be waited for: {0}")]
+    End(io::Error),
+    #[error("gave no answer within {} seconds{behind}", limit.as_secs_f32())]
+    Late {
+        limit: Duration,
+        /// What has ended and what has not; empty where nothing has.
+        behind: &'static str,
+    },
+    #[error("it printed more than {0} bytes, too many for a secret")]
+    TooLong(usize),
+    #[error("the command failed ({0})")]
+    Failed(ExitStatus),
+}
+
+/// Runs the command without a shell. One that exceeds a limit is killed with its whole process group.
 pub(super) fn run(
     command: &Path,
     arguments: &[String],
     limits: Limits,
-) -> Result<Zeroizing<Vec<u8>>, String> {
+) -> Result<Zeroizing<Vec<u8>>, CommandError> {
     let end = Instant::now() + limits.time;
     let mut child = Command::new(command)
         .args(arguments)
@@ -41,7 +66,7 @@ pub(super) fn run(
         .stderr(Stdio::inherit())
         .process_group(0)
         .spawn()
-        .map_err(|error| format!("can't be run: {error}"))?;
+        .map_err(CommandError::Start)?;
     let answer = match answer(&mut child, limits, end) {
         Ok(answer) => answer,
         Err(problem) => {
@@ -49,34 +74,33 @@ pub(super) fn run(
             return Err(problem);
         }
     };
-    // It has ended: this does not wait.
-    let status = child.wait().map_err(|error| error.to_string())?;
-    if status.success() { Ok(answer) } else { Err(format!("the command failed ({status})")) }
+    // The process has exited: this does not block.
+    let status = child.wait().map_err(CommandError::End)?;
+    if status.success() { Ok(answer) } else { Err(CommandError::Failed(status)) }
 }
 
-/// All that it prints, once it has ended.
-fn answer(child: &mut Child, limits: Limits, end: Instant) -> Result<Zeroizing<Vec<u8>>, String> {
-    let failed = |error: Errno| format!("its answer can't be waited for: {error}");
-    let late = |what: &str| Err(format!("gave no answer within {} seconds{what}", limits.time.as_secs_f32()));
-    let stdout = child.stdout.take().ok_or("its output can't be read")?;
+/// The command's whole output, once it has exited.
+fn answer(child: &mut Child, limits: Limits, end: Instant) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+    let late = |behind| Err(CommandError::Late { limit: limits.time, behind });
+    let stdout = child.stdout.take().ok_or(CommandError::NoOutput)?;
     // As large as it can get: a buffer that grows leaves copies behind.
     let mut content = Zeroizing::new(Vec::with_capacity(limits.bytes + 1));
     loop {
-        if !is_readable(&stdout, end).map_err(failed)? {
-            return if has_ended(child, end).map_err(failed)? {
+        if !is_readable(&stdout, end).map_err(CommandError::Wait)? {
+            return if has_ended(child, end).map_err(CommandError::Wait)? {
                 late(" (it has ended, but what it started holds its output open)")
             } else {
                 late("")
             };
         }
-        if read_some(&stdout, &mut content).map_err(failed)? == 0 {
+        if read_some(&stdout, &mut content).map_err(CommandError::Wait)? == 0 {
             break;
         }
         if content.len() > limits.bytes {
-            return Err(format!("more than {} bytes are too many for a secret", limits.bytes));
+            return Err(CommandError::TooLong(limits.bytes));
         }
     }
-    if has_ended(child, end).map_err(failed)? {
+    if has_ended(child, end).map_err(CommandError::Wait)? {
         Ok(content)
     } else {
         late(" (its output is closed, but it has not ended)")
@@ -87,7 +111,7 @@ fn read_some(stdout: &ChildStdout, content: &mut Vec<u8>) -> Result<usize, Errno
     retry_on_intr(|| read(stdout, rustix::buffer::spare_capacity(content)))
 }
 
-/// Waits for its end, and leaves it to be waited for. `false`: it was in vain.
+/// Waits until the process exits, without reaping it. Returns `false` at the deadline.
 fn has_ended(child: &Child, end: Instant) -> Result<bool, Errno> {
     match pidfd_open(Pid::from_child(child), PidfdFlags::empty()) {
         Ok(process) => is_readable(&process, end),
@@ -95,7 +119,7 @@ fn has_ended(child: &Child, end: Instant) -> Result<bool, Errno> {
     }
 }
 
-/// The same for Linux before 5.3, containers that forbid it, and valgrind.
+/// The same by polling: for Linux before 5.3, and where a container or valgrind forbids pidfd_open.
 fn ask_until_it_has_ended(child: &Child, end: Instant) -> Result<bool, Errno> {
     let child = WaitId::Pid(Pid::from_child(child));
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -108,7 +132,7 @@ fn ask_until_it_has_ended(child: &Child, end: Instant) -> Result<bool, Errno> {
     Ok(true)
 }
 
-/// Waits until there is something to read, or nothing any more. `false`: it was in vain.
+/// Waits for data or end of file. Returns `false` at the deadline.
 fn is_readable(descriptor: impl AsFd, end: Instant) -> Result<bool, Errno> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
@@ -121,9 +145,10 @@ fn is_readable(descriptor: impl AsFd, end: Instant) -> Result<bool, Errno> {
 }
 
 fn kill(mut child: Child) {
-    // Nobody has waited for it yet, so that the number is still its own.
+    // The process is not reaped yet, so its pid can't have been reused.
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-    // What can't be killed (a setuid program, a hung disk) must not hold httpd up: httpd waits for any child later.
+    // A process that can't be killed (a setuid program, a hung disk) must not block httpd, which reaps all of its children
+    // later.
     if has_ended(&child, Instant::now() + GRACE) == Ok(true) {
         let _ = child.wait();
     }
@@ -140,9 +165,14 @@ mod tests {
     /// Long enough for a shell to get as far as it can.
     const SHORT: Duration = Duration::from_millis(1500);
 
+    fn answer_of(command: &str, arguments: &[&str], time: Duration) -> Result<Vec<u8>, String> {
+        let arguments: Vec<String> = arguments.iter().copied().map(str::to_owned).collect();
+        let answer = run(Path::new(command), &arguments, Limits { bytes: 1000, time });
+        answer.map(|answer| answer.to_vec()).map_err(|error| error.to_string())
+    }
+
     fn shell(script: &str, time: Duration) -> Result<Vec<u8>, String> {
-        let arguments = ["-c".to_owned(), script.to_owned()];
-        run(Path::new("/bin/sh"), &arguments, Limits { bytes: 1000, time }).map(|answer| answer.to_vec())
+        answer_of("/bin/sh", &["-c", script], time)
     }
 
     /// An argument for `sleep` that no other process has.
@@ -185,9 +215,12 @@ mod tests {
     fn an_endless_answer_is_cut_off_and_its_command_ended() {
         let argument = unique();
         let script = format!("sleep {argument} & printf %1001d 1; wait");
-        assert_eq!(shell(&script, LONG).unwrap_err(), "more than 1000 bytes are too many for a secret");
+        assert_eq!(
+            shell(&script, LONG).unwrap_err(),
+            "it printed more than 1000 bytes, too many for a secret"
+        );
         assert_gone(&argument);
-        let endless = run(Path::new("/bin/cat"), &["/dev/zero".into()], Limits { bytes: 1000, time: LONG });
+        let endless = answer_of("/bin/cat", &["/dev/zero"], LONG);
         assert!(endless.unwrap_err().contains("more than 1000 bytes"));
     }
 

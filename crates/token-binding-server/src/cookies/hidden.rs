@@ -1,14 +1,14 @@
 //! Bound names inside other cookies, where some applications would find a cookie of that name.
 //!
 //! Applications don't agree on what ends a cookie: all of them split at a semicolon, some at a comma, at white space or at
-//! quotes, too. Whatever set of delimiters one of them splits at, for it a name begins behind the last one of some kind.
+//! quotes, too. Whatever delimiters an application splits at: to it, a name begins right behind the last delimiter of some kind.
 
 use super::names::CookieNames;
 
-/// A bound name that is not at the beginning.
+/// A bound name that does not start the cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hidden<'h> {
-    /// At this comma a cookie of its own begins.
+    /// It starts a cookie of its own, behind the comma at this position.
     AfterComma(usize),
     Elsewhere(&'h [u8]),
 }
@@ -30,8 +30,8 @@ pub(super) fn find<'h>(names: &CookieNames, piece: &'h [u8]) -> Option<Hidden<'h
     each(names, piece).map(|(hidden, _)| hidden).next()
 }
 
-/// Whether an application could read another bound cookie, with a value, in the value of a bound one: a seal would let in
-/// what it has never been asked about. Equals signs alone, at the end, are base64's padding, and no value.
+/// Whether an application could read another bound cookie inside a bound cookie's value. Sealing that value would let in a
+/// cookie that nobody checked. Equals signs at the end are base64 padding and no value.
 pub(super) fn is_in_value(names: &CookieNames, name: &[u8], value: &[u8]) -> bool {
     // Most values have none.
     if memchr::memchr(b'=', value).is_none() {
@@ -46,7 +46,7 @@ pub(super) fn is_in_value(names: &CookieNames, name: &[u8], value: &[u8]) -> boo
 fn each<'h>(names: &CookieNames, piece: &'h [u8]) -> impl Iterator<Item = (Hidden<'h>, usize)> {
     let mut start = 0;
     memchr::memchr_iter(b'=', piece).filter_map(move |at| {
-        // No name goes on behind an equals sign.
+        // A name ends at an equals sign.
         let before = piece.get(start..at)?;
         let comma = before.iter().rposition(|byte| *byte == b',');
         let hidden = match comma.filter(|comma| names.binds(behind(before, *comma))) {

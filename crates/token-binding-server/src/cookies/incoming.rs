@@ -25,7 +25,7 @@ pub struct Incoming {
 /// A cookie that does not reach the application.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RefusedCookie {
-    /// `None` for a cookie without a name: what stands there is its value, and no business of the log.
+    /// `None` for a cookie without a name: what is there is its value, which must not be logged.
     pub name: Option<Vec<u8>>,
     pub cause: Cause,
 }
@@ -82,14 +82,14 @@ pub fn rewrite(binder: Binder<'_>, client: Client<'_>, header: &[u8]) -> Incomin
 struct Rewriting<'a> {
     binder: Binder<'a>,
     client: Client<'a>,
-    /// What is left of the header, and whether anything is: it may be an empty cookie.
+    /// What is left of the header. `has_kept` says whether anything is: what is kept can be an empty cookie.
     kept: Vec<u8>,
     has_kept: bool,
     result: Incoming,
 }
 
 impl Rewriting<'_> {
-    /// What stands between two semicolons: one cookie, or several that commas keep apart.
+    /// Handles what is between two semicolons: one cookie, or several separated by commas.
     fn piece(&mut self, piece: &[u8]) {
         let mut rest = Some(piece);
         let mut is_first = true;
@@ -135,7 +135,7 @@ impl Rewriting<'_> {
             }
             Some(Hidden::AfterComma(comma)) => {
                 let (before, rest) = around(piece, comma);
-                // Without an equals sign the name before the comma is seen here for the first time.
+                // `before` may be a bare name without an equals sign, which nothing has checked yet.
                 match Cookie::of(before) {
                     cookie if self.is_bound(&cookie) => self.refuse(&cookie, Cause::Seal(Broken::NoSeal)),
                     _ => self.keep(&[before]),
@@ -153,7 +153,7 @@ impl Rewriting<'_> {
     fn open(&self, name: &[u8], sealed: Sealed<'_>) -> Result<Vec<u8>, Cause> {
         let client = self.binder.sealed_for(self.client).map_err(Cause::Policy)?;
         let value = sealed.open(self.binder.keyring, name, client).map_err(Cause::Seal)?;
-        // Somebody may have had an application set it.
+        // An attacker may have made an application set such a value.
         if hidden::is_in_value(self.binder.names, name, &value) {
             return Err(Cause::Hidden);
         }

@@ -9,6 +9,7 @@ use openssl::error::ErrorStack;
 use openssl::md::Md;
 use openssl::pkey::Id;
 use openssl::pkey_ctx::PkeyCtx;
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::realm::Realm;
@@ -17,7 +18,7 @@ use super::xaes::Xaes256Gcm;
 
 /// How many characters of a seal say which secret it was made with.
 pub(super) const KEY_ID_LENGTH: usize = 8;
-/// HKDF's salt: what these keys are for, so that a secret used elsewhere too gives no key of ours.
+/// HKDF's salt, which names the purpose: the same secret used elsewhere gives other keys.
 const PURPOSE: &[u8] = b"mod_token_binding cookie secret v2";
 
 /// What a virtual host seals and unseals with.
@@ -33,9 +34,20 @@ pub struct Keys {
     others: Vec<Key>,
 }
 
+/// Why no keys can be made of some secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NoKeyring {
+    #[error("there is no secret")]
+    NoSecret,
+    #[error("two of the secrets are the same: each line needs a secret of its own")]
+    SameTwice,
+    #[error("OpenSSL could not derive keys from it")]
+    Derivation,
+}
+
 /// The keys that are made of one secret.
 pub(super) struct Key {
-    /// base64url. A hint which secret to take, and no secret itself.
+    /// base64url. Says which secret a seal was made with; not secret itself.
     pub(super) id: String,
     pub(super) encryption: Xaes256Gcm,
     /// AES-256-CMAC (NIST SP 800-38B).
@@ -43,19 +55,17 @@ pub(super) struct Key {
 }
 
 impl Keys {
-    /// The error is a sentence for the administrator.
-    pub fn new(secrets: &[Secret]) -> Result<Self, String> {
+    pub fn new(secrets: &[Secret]) -> Result<Self, NoKeyring> {
         let mut keys: Vec<Key> = Vec::with_capacity(secrets.len());
         for secret in secrets {
-            let key =
-                Key::new(secret.bytes()).map_err(|_| "OpenSSL could not derive keys from it".to_owned())?;
+            let key = Key::new(secret.bytes()).map_err(|_| NoKeyring::Derivation)?;
             if keys.iter().any(|known| known.id == key.id) {
-                return Err("two of the secrets are the same: each line needs a secret of its own".into());
+                return Err(NoKeyring::SameTwice);
             }
             keys.push(key);
         }
         let mut keys = keys.into_iter();
-        let first = keys.next().ok_or("there is no secret")?;
+        let first = keys.next().ok_or(NoKeyring::NoSecret)?;
         Ok(Self { first, others: keys.collect() })
     }
 
@@ -128,7 +138,7 @@ mod tests {
         Secret::new((0..48).map(|number| number ^ fill).collect::<Vec<u8>>()).unwrap()
     }
 
-    fn ring(fills: &[u8]) -> Result<Keyring, String> {
+    fn ring(fills: &[u8]) -> Result<Keyring, NoKeyring> {
         let secrets: Vec<Secret> = fills.iter().copied().map(secret).collect();
         Keys::new(&secrets).map(|keys| Keyring::new(Arc::new(keys), Realm::of_host(b"a.test")))
     }
@@ -158,8 +168,8 @@ mod tests {
 
     #[test]
     fn no_secret_and_the_same_twice_are_refused() {
-        assert!(ring(&[]).is_err());
-        assert!(ring(&[1, 1]).unwrap_err().contains("the same"));
+        assert_eq!(ring(&[]).unwrap_err(), NoKeyring::NoSecret);
+        assert_eq!(ring(&[1, 1]).unwrap_err(), NoKeyring::SameTwice);
     }
 
     #[test]

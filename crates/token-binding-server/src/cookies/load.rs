@@ -4,16 +4,47 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::keyring::Keys;
-use super::secret::{Secret, SecretSource};
+use thiserror::Error;
 
-/// How long the commands of a configuration may take together. A vault answers within a second, or after an attempt or two that fail. At a restart the old
-/// processes have stopped listening, and new clients wait as long as httpd does.
+use super::keyring::{Keys, NoKeyring};
+use super::secret::{Secret, SecretError, SecretSource};
+
+/// How long the commands of a configuration may take together. A vault answers within a second, or after one or two failed
+/// attempts. At a restart the old processes have stopped listening, and new clients wait as long as httpd does.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A source, and the path that it had then: both may stay and ServerRoot change.
+
+/// Why httpd does not start.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    #[error("{named}: {problem}")]
+    Secret { named: SecretSource, problem: SecretError },
+    #[error(transparent)]
+    Keys(#[from] NoKeyring),
+}
+
+/// What is bad at a restart, and what follows: httpd goes on.
+#[derive(Debug, Error)]
+pub enum Warning {
+    #[error(
+        "{named}: {problem}. The secret from before the restart stays in force, and httpd will not start again with this one"
+    )]
+    Kept { named: SecretSource, problem: SecretError },
+    #[error("{named}: {problem}. It is left out")]
+    LeftOut { named: SecretSource, problem: SecretError },
+    #[error("{named}: it is the same secret as that of {other}. It is left out")]
+    SameAs { named: SecretSource, other: SecretSource },
+    #[error("{}: {problem}. Virtual hosts that need it refuse their requests", list(named))]
+    NoKeys { named: Vec<SecretSource>, problem: NoKeyring },
+}
+
+fn list(sources: &[SecretSource]) -> String {
+    sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A source and its full path: with another ServerRoot, the same source is another file.
 type Place = (PathBuf, SecretSource);
 
-/// The secrets that are in force since the last start or restart. They are needed once more if one is bad at the next.
+/// The secrets in force since the last start or restart: what a restart falls back on if it finds a bad one.
 pub struct LastGood(BTreeMap<Place, Secret>);
 
 impl LastGood {
@@ -25,9 +56,9 @@ impl LastGood {
 /// Reads the secrets of one configuration, each of them once, and makes keys of them.
 pub struct Reading<'a> {
     server_root: PathBuf,
-    /// `None` at a start: what is bad then ends it. At a restart httpd goes on without.
+    /// `None` at a start, which a bad secret ends. A restart goes on without it.
     last_good: Option<&'a LastGood>,
-    /// What is in force of each source.
+    /// The secret in force of each source; `None` if it has no good one.
     secrets: BTreeMap<Place, Option<Secret>>,
     /// For all commands together.
     time_left: Duration,
@@ -42,20 +73,19 @@ impl<'a> Reading<'a> {
         Self { server_root, last_good: Some(last_good), secrets: BTreeMap::new(), time_left: PATIENCE }
     }
 
-    /// The keys of these secrets, or `None` if none is to be had at a restart. `warn` is told what is bad and what follows, the
-    /// error is what ends a start: sentences that name the source.
+    /// The keys of these secrets; `None` if a restart finds none. Warnings come at a restart only, errors at a start only.
     pub fn keys(
         &mut self,
         sources: &[SecretSource],
-        mut warn: impl FnMut(String),
-    ) -> Result<Option<Keys>, String> {
+        mut warn: impl FnMut(Warning),
+    ) -> Result<Option<Keys>, LoadError> {
         let mut good: Vec<(&SecretSource, Secret)> = Vec::with_capacity(sources.len());
         for source in sources {
             let Some(secret) = self.secret(source, &mut warn)? else { continue };
-            // At a start, no keys are made of it.
+            // At a start, `Keys::new` refuses duplicates.
             match good.iter().find(|(_, known)| *known == secret) {
                 Some((other, _)) if self.last_good.is_some() => {
-                    warn(format!("{source}: it is the same secret as that of {other}. It is left out"));
+                    warn(Warning::SameAs { named: source.clone(), other: (*other).clone() });
                 }
                 _ => good.push((source, secret)),
             }
@@ -63,36 +93,33 @@ impl<'a> Reading<'a> {
         let secrets: Vec<Secret> = good.into_iter().map(|(_, secret)| secret).collect();
         match Keys::new(&secrets) {
             Err(problem) if self.last_good.is_some() => {
-                let names = sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                warn(format!("{names}: {problem}. Virtual hosts that need it refuse their requests"));
+                warn(Warning::NoKeys { named: sources.to_vec(), problem });
                 Ok(None)
             }
-            keys => keys.map(Some),
+            keys => Ok(Some(keys?)),
         }
     }
 
-    /// What is in force of a source; `None` is nothing, at a restart.
+    /// The secret in force of a source; `None` (at a restart only) if it has no good one.
     fn secret(
         &mut self,
         source: &SecretSource,
-        warn: &mut impl FnMut(String),
-    ) -> Result<Option<Secret>, String> {
+        warn: &mut impl FnMut(Warning),
+    ) -> Result<Option<Secret>, LoadError> {
         let place = (source.path(&self.server_root), source.clone());
         if let Some(known) = self.secrets.get(&place) {
             return Ok(known.clone());
         }
         let secret = match (source.read(&self.server_root, &mut self.time_left), self.last_good) {
             (Ok(secret), _) => Some(secret),
-            (Err(problem), None) => return Err(format!("{source}: {problem}")),
+            (Err(problem), None) => return Err(LoadError::Secret { named: source.clone(), problem }),
             (Err(problem), Some(LastGood(last_good))) => {
                 let kept = last_good.get(&place).cloned();
-                let follows = match kept {
-                    Some(_) => {
-                        "The secret from before the restart stays in force, and httpd will not start again with this one"
-                    }
-                    None => "It is left out",
-                };
-                warn(format!("{source}: {problem}. {follows}"));
+                let named = source.clone();
+                warn(match kept {
+                    Some(_) => Warning::Kept { named, problem },
+                    None => Warning::LeftOut { named, problem },
+                });
                 kept
             }
         };
@@ -100,7 +127,7 @@ impl<'a> Reading<'a> {
         Ok(secret)
     }
 
-    /// What is in force now. Whatever else was before is forgotten with it.
+    /// The secrets in force now. Older ones are forgotten.
     pub fn into_last_good(self) -> LastGood {
         let good = |(place, secret): (Place, Option<Secret>)| secret.map(|secret| (place, secret));
         LastGood(self.secrets.into_iter().filter_map(good).collect())

@@ -31,3 +31,5 @@ mod xaes;
 
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod testing;

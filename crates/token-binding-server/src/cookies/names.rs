@@ -4,7 +4,7 @@
 //! `name[key]`; older versions decode `%50` and `+` first. Python strips white space, Latin-1's included. Others ignore
 //! case. So names are folded before they are compared, in both directions alike: every name that some application could
 //! take for a bound one is bound. Folding can bind a cookie more than intended, which its application does not notice; it never
-//! binds one less. The seal itself covers the name as it stands.
+//! binds fewer. The seal itself covers the name as it stands.
 
 use crate::words::DirectiveError;
 
@@ -59,7 +59,7 @@ impl CookieNames {
         !matches!(self, Self::None)
     }
 
-    /// Whether names are bound that nobody has written down as they are.
+    /// Whether the bound names are more than a finite list: there is a wildcard, or `all`.
     pub(super) fn are_open(&self) -> bool {
         match self {
             Self::None => false,

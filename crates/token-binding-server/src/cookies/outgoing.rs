@@ -26,14 +26,14 @@ pub enum Outgoing {
     },
 }
 
-/// What sealing has made of a cookie that browsers would have kept. Bytes of name and value together.
+/// Whether browsers still keep a cookie now that it is sealed. Sizes are of name and value together, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
     /// They keep it.
     Kept,
-    /// They keep it because it is not encrypted, as it should have been: then it would have had this size.
+    /// They keep it, but only because it was left readable: encrypted, it would have this size.
     KeptReadable(usize),
-    /// They don't: it has this size.
+    /// They drop it: it has this size.
     TooLong(usize),
 }
 
@@ -76,12 +76,12 @@ impl fmt::Display for Withheld {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BoundName<'l> {
     pub name: &'l [u8],
-    /// Whether the line has this name, and not a cookie without a name that comes back as if it had one.
+    /// `false` for a cookie without a name whose value begins with this name: it comes back as a cookie of that name.
     pub is_written: bool,
 }
 
 impl BoundName<'_> {
-    /// The name, for the log. Of a cookie without one it would be its value.
+    /// The name, for the log; `None` for a cookie without a name, or its value would be logged.
     pub fn logged(self) -> Option<Vec<u8>> {
         self.is_written.then(|| self.name.to_vec())
     }
@@ -130,12 +130,12 @@ pub fn rewrite(binder: Binder<'_>, client: Client<'_>, line: &[u8]) -> Result<Ou
 }
 
 fn has_control(value: &[u8]) -> bool {
-    // Without a way out of the loop it takes many bytes at once.
+    // There is no early exit: the compiler then takes many bytes at once.
     let is_control = |byte: u8| u8::from(byte < b' ') & u8::from(byte != b'\t') | u8::from(byte == 0x7f);
     value.iter().fold(0, |found, byte| found | is_control(*byte)) != 0
 }
 
-/// How a value is sealed. It is left readable where it is to be encrypted, but only fits what browsers keep if it is not.
+/// How to seal a value. One that is to be encrypted is left readable if browsers keep it only then.
 fn form(encrypt: bool, name: usize, value: usize) -> (Form, Size) {
     let size = |form: Form| name + form.length(value);
     let is_kept = |form: Form| size(form) <= BROWSERS_KEEP;
@@ -183,7 +183,7 @@ pub enum Personal {
     SetsCookie,
     /// It answers a request that had one.
     HadCookie,
-    /// Whether to answer so was asked of the request's Token Binding.
+    /// What it says depends on the request's Token Binding.
     Asked,
 }
 
@@ -206,8 +206,8 @@ pub fn needs_private<'v>(values: impl IntoIterator<Item = &'v [u8]>, personal: P
 #[cfg(test)]
 mod tests {
     use super::super::seal::{Sealed, SealedFor};
-    use super::super::settings::tests::{keyring, settings};
     use super::super::settings::{CookiePolicy, CookieSettings};
+    use super::super::testing::{keyring, settings};
     use super::*;
 
     const ALICE: Client<'_> = Client::Bound(b"alice");

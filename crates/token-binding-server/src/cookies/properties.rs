@@ -3,11 +3,10 @@
 use proptest::prelude::*;
 
 use super::incoming;
-use super::keyring::Keyring;
 use super::outgoing::{self, Outgoing};
-use super::seal::{Broken, Form, Sealed, SealedFor};
-use super::settings::tests::{keyring, seal, settings};
+use super::seal::{Form, SealedFor};
 use super::settings::{Client, CookiePolicy};
+use super::testing::{keyring, seal, settings, unseal};
 
 fn id() -> impl Strategy<Value = Option<Vec<u8>>> {
     prop::option::of(prop::collection::vec(any::<u8>(), 0..80))
@@ -23,13 +22,6 @@ fn client(id: &Option<Vec<u8>>) -> Client<'_> {
 
 fn form() -> impl Strategy<Value = Form> {
     prop_oneof![Just(Form::Encrypted), Just(Form::Readable)]
-}
-
-fn unseal(keyring: &Keyring, name: &[u8], text: &[u8], client: SealedFor<'_>) -> Result<Vec<u8>, Broken> {
-    match Sealed::read(text) {
-        Some((sealed, b"")) => sealed.open(keyring, name, client),
-        _ => Err(Broken::NoSeal),
-    }
 }
 
 proptest! {

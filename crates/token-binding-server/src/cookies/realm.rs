@@ -1,4 +1,4 @@
-//! The realm of a virtual host (`TokenBindingCookieRealm`): whose cookies its seals are good for.
+//! The realm of a virtual host (`TokenBindingCookieRealm`): the hosts of one realm accept each other's seals.
 
 use openssl::sha::sha256;
 

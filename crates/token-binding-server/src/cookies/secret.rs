@@ -1,18 +1,18 @@
 //! Secrets: where `TokenBindingCookieSecret` says that they are, and what is not accepted as one. No message holds a
 //! secret, or a part of one.
 
-use crate::words::DirectiveError;
-
 use std::fmt;
 use std::fs::{self, File, Metadata};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::command::{self, Limits};
+use super::command::{self, CommandError, Limits};
+use crate::words::DirectiveError;
 
 /// 256 bits, if every byte is random; 192 bits of base64.
 const SHORTEST: usize = 32;
@@ -30,6 +30,47 @@ pub enum SecretSource {
     File(String),
     /// `exec:COMMAND [ARGUMENT...]`: what the command writes to its standard output. Run without a shell.
     Exec(String, Vec<String>),
+}
+
+/// Why there is no secret at a source. The text says nothing of the secret itself.
+#[derive(Debug, Error)]
+pub enum SecretError {
+    #[error("not run: the commands before it used up the time")]
+    NotRun,
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    Weak(#[from] WeakSecret),
+}
+
+/// Why a secret's file is not read.
+#[derive(Debug, Error)]
+pub enum FileError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("it is not a regular file")]
+    NotRegular,
+    #[error(
+        "mode {mode:o} lets others than its owner use it; chmod 600 (and make a new secret: this one may be known)"
+    )]
+    Open { mode: u32 },
+    #[error("user {owner} owns it; the owner must be root or the user who starts httpd")]
+    Owner { owner: u32 },
+    #[error("it has {length} bytes, too many for a secret")]
+    TooLong { length: u64 },
+}
+
+/// Why bytes are not accepted as a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum WeakSecret {
+    #[error("it is empty; {RECIPE}")]
+    Empty,
+    #[error("it has {length} bytes, too few for a secret (at least {SHORTEST}); {RECIPE}")]
+    Short { length: usize },
+    #[error("it has too few distinct bytes to be random; {RECIPE}")]
+    Monotonous,
 }
 
 /// A secret that is good enough.
@@ -60,22 +101,22 @@ impl SecretSource {
         server_root.join(path)
     }
 
-    /// `time_left` is what commands may take, and less by what this one took.
-    pub(super) fn read(&self, server_root: &Path, time_left: &mut Duration) -> Result<Secret, String> {
+    /// `time_left` is the time left for commands; what this one takes is subtracted.
+    pub(super) fn read(&self, server_root: &Path, time_left: &mut Duration) -> Result<Secret, SecretError> {
         let path = self.path(server_root);
         let content = match self {
-            Self::File(_) => read_file(&path),
+            Self::File(_) => read_file(&path)?,
             Self::Exec(_, arguments) => {
                 if time_left.is_zero() {
-                    return Err("not run: the commands before it took all the time there is".into());
+                    return Err(SecretError::NotRun);
                 }
                 let start = Instant::now();
                 let answer = command::run(&path, arguments, Limits { bytes: LONGEST, time: *time_left });
                 *time_left = time_left.saturating_sub(start.elapsed());
-                answer
+                answer?
             }
         };
-        Secret::from_content(content?)
+        Ok(Secret::from_content(content)?)
     }
 }
 
@@ -89,35 +130,32 @@ impl fmt::Display for SecretSource {
 }
 
 impl Secret {
-    /// What a file holds or a command says, less one newline at its end.
-    fn from_content(content: Zeroizing<Vec<u8>>) -> Result<Self, String> {
+    /// Takes a file's content or a command's output, without one newline at its end.
+    fn from_content(content: Zeroizing<Vec<u8>>) -> Result<Self, WeakSecret> {
         let secret = content.strip_suffix(b"\n").unwrap_or(&content);
         Self::check(secret)?;
-        // It is kept, and no longer than it is.
+        // A copy of its own, as long as needed and no longer: it is kept.
         Ok(Self(Zeroizing::new(secret.to_vec())))
     }
 
-    fn check(bytes: &[u8]) -> Result<(), String> {
+    fn check(bytes: &[u8]) -> Result<(), WeakSecret> {
         let mut different = bytes.to_vec();
         different.sort_unstable();
         different.dedup();
         let different = Zeroizing::new(different).len();
         if bytes.is_empty() {
-            Err(format!("it is empty; {RECIPE}"))
+            Err(WeakSecret::Empty)
         } else if bytes.len() < SHORTEST {
-            Err(format!(
-                "{} bytes are too short for a secret, {SHORTEST} are the least; {RECIPE}",
-                bytes.len()
-            ))
+            Err(WeakSecret::Short { length: bytes.len() })
         } else if different < LEAST_VARIETY {
-            Err(format!("it has too few distinct bytes to be random; {RECIPE}"))
+            Err(WeakSecret::Monotonous)
         } else {
             Ok(())
         }
     }
 
-    /// A secret that is at hand.
-    pub fn new(bytes: Vec<u8>) -> Result<Self, String> {
+    /// Takes these bytes.
+    pub fn new(bytes: Vec<u8>) -> Result<Self, WeakSecret> {
         Self::from_content(Zeroizing::new(bytes))
     }
 
@@ -126,36 +164,33 @@ impl Secret {
     }
 }
 
-fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    // Asked first: opening a FIFO would wait for its other end.
-    check_file(&fs::metadata(path).map_err(|error| error.to_string())?)?;
-    let mut file = File::open(path).map_err(|error| error.to_string())?;
-    // And again: it is this file that is read.
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    // Checked before opening: opening a FIFO would wait for its other end.
+    check_file(&fs::metadata(path)?)?;
+    let mut file = File::open(path)?;
+    // Checked again: this is the file that is read.
+    let metadata = file.metadata()?;
     check_file(&metadata)?;
     // As large as it can get: a buffer that grows leaves copies behind.
     let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
-    file.by_ref().take(metadata.len()).read_to_end(&mut content).map_err(|error| error.to_string())?;
+    file.by_ref().take(metadata.len()).read_to_end(&mut content)?;
     Ok(content)
 }
 
-fn check_file(metadata: &Metadata) -> Result<(), String> {
+fn check_file(metadata: &Metadata) -> Result<(), FileError> {
     if !metadata.is_file() {
-        return Err("it is not a regular file".into());
+        return Err(FileError::NotRegular);
     }
     if metadata.mode() & 0o077 != 0 {
-        return Err(format!(
-            "mode {:o} lets others than its owner use it; chmod 600 (and make a new secret: this one may be known)",
-            metadata.mode() & 0o7777
-        ));
+        return Err(FileError::Open { mode: metadata.mode() & 0o7777 });
     }
     // httpd reads it before it gives up root's rights. /proc/self belongs to who this process runs as.
     let us = fs::metadata("/proc/self").map_or(0, |us| us.uid());
     if metadata.uid() != 0 && metadata.uid() != us {
-        return Err(format!("user {} owns it; it must be root, or who starts httpd", metadata.uid()));
+        return Err(FileError::Owner { owner: metadata.uid() });
     }
     if metadata.len() > LONGEST as u64 {
-        return Err(format!("{} bytes are too many for a secret", metadata.len()));
+        return Err(FileError::TooLong { length: metadata.len() });
     }
     Ok(())
 }

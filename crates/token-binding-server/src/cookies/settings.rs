@@ -1,12 +1,13 @@
 //! What an administrator wrote about cookies, and what is in force of it.
 
-use crate::words::DirectiveError;
+use thiserror::Error;
 
 use super::keyring::Keyring;
 use super::names::CookieNames;
 use super::realm::Realm;
 use super::seal::SealedFor;
 use super::secret::{RECIPE, SecretSource};
+use crate::words::DirectiveError;
 
 /// `TokenBindingCookiePolicy`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +47,10 @@ pub enum Client<'a> {
     Bound(&'a [u8]),
     /// A client without Token Binding.
     Unbound,
-    /// Nobody knows: the request was refused, or never judged, or is the server's own (HTTP/2 push). It brings no bound
-    /// cookie, and gets none.
+    /// Not known: the request was refused, or never judged, or is the server's own (HTTP/2 push). It brings no bound cookie,
+    /// and gets none.
     Unknown,
-    /// Whoever asks to see the request as it has arrived (TRACE): whoever sees that, sees no cookie's own value.
+    /// A TRACE request, whose response shows the request: it must show no unsealed value.
     Trace,
 }
 
@@ -93,17 +94,15 @@ impl CookieSettings {
     }
 
     /// The secrets to load: `None` where no cookie is bound.
-    pub fn needs_secrets(&self) -> Result<Option<&[SecretSource]>, String> {
+    pub fn needs_secrets(&self) -> Result<Option<&[SecretSource]>, NoSecret> {
         match (self.names(), self.secrets.as_deref()) {
             (None, _) => Ok(None),
             (Some(_), Some(secrets)) => Ok(Some(secrets)),
-            (Some(_), None) => Err(format!(
-                "TokenBindingCookie needs a secret: TokenBindingCookieSecret file:FILE; {RECIPE}"
-            )),
+            (Some(_), None) => Err(NoSecret),
         }
     }
 
-    /// `Err` if cookies are bound here and the keys are not there: a restart found no good secret. A start ends then.
+    /// `Err` if cookies are bound here but there are no keys: a restart found no good secret. (A start would have ended.)
     pub fn binder(&self) -> Result<Option<Binder<'_>>, NoKeys> {
         let Some(names) = self.names() else { return Ok(None) };
         let keyring = self.keyring.as_ref().ok_or(NoKeys)?;
@@ -112,12 +111,17 @@ impl CookieSettings {
     }
 }
 
+/// Cookies are to be bound, and nobody has said where the secret is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("TokenBindingCookie needs a secret: TokenBindingCookieSecret file:FILE; {RECIPE}")]
+pub struct NoSecret;
+
 /// Cookies are to be bound, and there are no keys.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NoKeys;
 
 impl Binder<'_> {
-    /// Whom to seal for, and whose seals to take, when this client asks.
+    /// For whom to seal in this client's response, and whose seals to accept from it.
     pub fn sealed_for<'c>(&self, client: Client<'c>) -> Result<SealedFor<'c>, NoSealFor> {
         match (client, self.policy) {
             (Client::Bound(id), _) => Ok(SealedFor::Key(id)),
@@ -130,41 +134,9 @@ impl Binder<'_> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::sync::Arc;
-
-    use super::super::keyring::Keys;
-    use super::super::seal::{Form, NotSealed};
-    use super::super::secret::Secret;
+mod tests {
+    use super::super::testing::settings;
     use super::*;
-
-    /// A sealed value, alone.
-    pub(crate) fn seal(
-        keyring: &Keyring,
-        form: Form,
-        name: &[u8],
-        value: &[u8],
-        client: SealedFor<'_>,
-    ) -> Result<Vec<u8>, NotSealed> {
-        let mut sealed = Vec::new();
-        super::super::seal::seal(keyring, form, name, value, client, &mut sealed).map(|()| sealed)
-    }
-
-    pub(crate) fn keyring() -> Keyring {
-        let secret = Secret::new((0..48).collect()).unwrap();
-        Keyring::new(Arc::new(Keys::new(&[secret]).unwrap()), Realm::of_host(b"a.test"))
-    }
-
-    pub(crate) fn settings(words: &[&str], policy: CookiePolicy) -> CookieSettings {
-        CookieSettings {
-            names: Some(CookieNames::add(None, words).unwrap()),
-            secrets: Some(vec![SecretSource::File("secret".into())]),
-            encrypt: None,
-            policy: Some(policy),
-            realm: Some(Realm::of_host(b"a.test")),
-            keyring: Some(keyring()),
-        }
-    }
 
     #[test]
     fn the_inner_value_wins_whole_and_silence_inherits() {
@@ -179,7 +151,7 @@ pub(super) mod tests {
     fn cookies_without_a_secret_are_refused_and_nothing_needs_none() {
         let mut without = settings(&["a"], CookiePolicy::Optional);
         (without.secrets, without.keyring) = (None, None);
-        assert!(without.needs_secrets().unwrap_err().contains("openssl rand -base64 48 > FILE"));
+        assert!(without.needs_secrets().unwrap_err().to_string().contains("openssl rand -base64 48 > FILE"));
         assert_eq!(without.binder().unwrap_err(), NoKeys);
         assert_eq!(CookieSettings::default().needs_secrets(), Ok(None));
         assert!(CookieSettings::default().binder().unwrap().is_none());

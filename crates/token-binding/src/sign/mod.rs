@@ -34,7 +34,7 @@ pub trait Signer {
 
 /// Writes a `TokenBindingMessage`, binding by binding, in the order they are added.
 ///
-/// It does as it's told: whether a server would accept the message is for tests to find out.
+/// It does not judge the message: tests write some that a server must refuse.
 #[derive(Clone, Debug, Default)]
 pub struct MessageBuilder {
     tokenbindings: Vec<u8>,

@@ -14,10 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::key::PublicKey;
 use crate::message::{TokenBinding, TokenBindingMessage};
-use crate::{EKM_LENGTH, Error, KeyParameters, TokenBindingType};
+use crate::{EKM_LENGTH, Ekm, Error, KeyParameters, TokenBindingType};
 
-pub use crate::ekm::Ekm;
-pub use crate::limits::{MAX_BINDINGS, MAX_HEADER_LENGTH};
 #[cfg(feature = "openssl")]
 pub use openssl::OpenSsl;
 #[cfg(feature = "rustcrypto")]
@@ -41,7 +39,7 @@ pub fn verify_header(header: &[u8], negotiated: KeyParameters, ekm: &Ekm) -> Res
     verify_message(&OpenSsl, &message, negotiated, ekm)
 }
 
-/// Verifies a message. What costs little is checked first, over the whole message; only then are signatures.
+/// Verifies a message. Cheap checks come first, over the whole message; then signatures.
 ///
 /// - There is exactly one provided binding, and its key parameters are the negotiated ones.
 /// - There is at most one referred binding. It is not reported when its key parameters are unknown.

@@ -2,10 +2,11 @@
 
 use token_binding::key::PublicKey;
 use token_binding::message::TokenBindingMessage;
+use token_binding::sign::Signer;
 use token_binding::verify::{
     OpenSsl, RustCrypto, SignatureBackend, SignatureError, VerifiedBindings, verify_message,
 };
-use token_binding::{Error, KeyError, KeyParameters, Signer, TokenBindingType};
+use token_binding::{Error, KeyError, KeyParameters, TokenBindingType};
 
 use crate::support::{self, PROVIDED, Part, REFERRED, UNKNOWN, ekm, message, part};
 

@@ -2,8 +2,10 @@
 
 use std::slice;
 
+use token_binding::header::MAX_HEADER_LENGTH;
+use token_binding::message::MAX_BINDINGS;
 use token_binding::sign::{MessageBuilder, Signer};
-use token_binding::verify::{MAX_BINDINGS, MAX_HEADER_LENGTH, verify_header};
+use token_binding::verify::verify_header;
 use token_binding::{Error, KeyError, KeyParameters, TokenBindingType, header};
 
 use crate::support::{

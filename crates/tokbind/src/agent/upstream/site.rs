@@ -90,7 +90,7 @@ impl Site {
         None
     }
 
-    /// A request failed on this connection: no other shall try.
+    /// Forgets a connection on which a request failed, so that no other request uses it.
     pub(super) fn forget(&self, connection: &Connection) {
         self.state().shared.take_if(|(shared, _)| shared.is(connection));
     }
@@ -110,7 +110,7 @@ impl Site {
         }
     }
 
-    /// Closes what nobody has used for a while. Whether anything is left.
+    /// Closes connections that nobody has used for a while. Returns whether any is left.
     pub(super) fn sweep(&self, now: Instant) -> bool {
         let mut state = self.state();
         let fresh = |connection: &Connection, since: Instant| {

@@ -6,8 +6,8 @@ use openssl::x509::X509;
 use tokbind::agent::{Agent, AgentOptions, Authority};
 use tokbind::keys::KeyStore;
 use tokbind::{KeyParameters, PrivateKey};
-use token_binding::Signer;
 use token_binding::header::encode;
+use token_binding::sign::Signer;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 

@@ -1,8 +1,8 @@
 //! What becomes of `Cookie` headers.
 
 use super::super::seal::{Form, SealedFor};
-use super::super::settings::tests::{keyring, seal, settings};
 use super::super::settings::{CookiePolicy, CookieSettings};
+use super::super::testing::{keyring, seal, settings};
 use super::*;
 
 const ALICE: Client<'_> = Client::Bound(b"alice");

@@ -23,13 +23,13 @@ fn named(dir: &TempDir, name: &str, content: &str, mode: u32) -> SecretSource {
     SecretSource::parse(&[&format!("file:{}", path.display())]).unwrap()
 }
 
-fn load(sources: &[SecretSource], server_root: &Path) -> Result<Keys, String> {
+fn load(sources: &[SecretSource], server_root: &Path) -> Result<Keys, LoadError> {
     let warn = |line| panic!("{line}: at a start nothing is warned of");
     Ok(Reading::at_start(server_root.into()).keys(sources, warn)?.unwrap())
 }
 
 fn problem(source: &SecretSource) -> String {
-    let message = load(std::slice::from_ref(source), Path::new("/")).unwrap_err();
+    let message = load(std::slice::from_ref(source), Path::new("/")).unwrap_err().to_string();
     assert!(message.starts_with(&format!("{source}: ")), "{message}");
     assert!(!message.contains(&GOOD[..8]), "{message}");
     message
@@ -65,12 +65,12 @@ fn what_is_no_secret_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     assert!(problem(&file(&dir, "", 0o600)).contains("empty"));
     assert!(problem(&file(&dir, "\n", 0o600)).contains("openssl rand -base64 48"));
-    assert!(problem(&file(&dir, &GOOD[..31], 0o600)).contains("31 bytes are too short"));
+    assert!(problem(&file(&dir, &GOOD[..31], 0o600)).contains("it has 31 bytes, too few for a secret"));
     assert!(problem(&file(&dir, &"abcdef".repeat(20), 0o600)).contains("to be random"));
-    assert!(problem(&file(&dir, &GOOD.repeat(3000), 0o600)).contains("96000 bytes are too many"));
+    assert!(problem(&file(&dir, &GOOD.repeat(3000), 0o600)).contains("it has 96000 bytes, too many"));
     let sparse = file(&dir, GOOD, 0o600);
     File::options().write(true).open(sparse.path(Path::new("/"))).unwrap().set_len(1 << 40).unwrap();
-    assert!(problem(&sparse).contains("1099511627776 bytes are too many"));
+    assert!(problem(&sparse).contains("it has 1099511627776 bytes, too many"));
     assert!(problem(&SecretSource::File(dir.path().display().to_string())).contains("not a regular file"));
     assert!(problem(&SecretSource::File("/nowhere/secret".into())).contains("No such file"));
     let fifo = dir.path().join("fifo");
@@ -87,10 +87,10 @@ fn a_command_that_fails_or_says_nothing_is_refused() {
     assert!(problem(&SecretSource::Exec("/bin/true".into(), vec![])).contains("empty"));
     assert!(problem(&SecretSource::Exec("/nowhere/get".into(), vec![])).contains("can't be run"));
     let endless = SecretSource::Exec("/bin/cat".into(), vec!["/dev/zero".into()]);
-    assert!(problem(&endless).contains("more than 65536 bytes are too many for a secret"));
+    assert!(problem(&endless).contains("it printed more than 65536 bytes, too many"));
     // No shell looks at the words.
     let words = vec!["$HOME;echo".into(), "`id`".into()];
-    assert!(problem(&SecretSource::Exec("/bin/echo".into(), words)).contains("15 bytes are too short"));
+    assert!(problem(&SecretSource::Exec("/bin/echo".into(), words)).contains("it has 15 bytes, too few"));
 }
 
 /// What httpd keeps from one start to the next, and what it says.
@@ -114,7 +114,7 @@ impl Process {
     fn restart_in(&mut self, server_root: impl Into<PathBuf>, sources: &[SecretSource]) {
         let mut warnings = Vec::new();
         let mut reading = Reading::at_restart(server_root.into(), &self.last_good);
-        let keys = reading.keys(sources, |line| warnings.push(line)).unwrap();
+        let keys = reading.keys(sources, |warning| warnings.push(warning.to_string())).unwrap();
         self.last_good = reading.into_last_good();
         for warning in &warnings {
             assert!(!warning.contains(&GOOD[..8]) && !warning.contains(&OTHER[..8]), "{warning}");
@@ -134,7 +134,8 @@ fn a_secret_that_is_bad_at_a_restart_stays_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let source = file(&dir, GOOD, 0o600);
     let mut process = Process::start(std::slice::from_ref(&source));
-    for (content, mode, words) in [("", 0o600, "empty"), (OTHER, 0o644, "mode 644"), ("a", 0o600, "short")] {
+    for (content, mode, words) in [("", 0o600, "empty"), (OTHER, 0o644, "mode 644"), ("a", 0o600, "too few")]
+    {
         file(&dir, content, mode);
         // Not only once.
         for _ in 0..2 {
@@ -202,7 +203,8 @@ fn of_two_equal_secrets_a_restart_takes_one() {
     named(&dir, "one", "", 0o600);
     process.restart(&both);
     assert!(process.has(GOOD) && process.warnings.len() == 2, "{:?}", process.warnings);
-    assert!(load(&[named(&dir, "one", GOOD, 0o600), two], Path::new("/")).unwrap_err().contains("the same"));
+    let error = load(&[named(&dir, "one", GOOD, 0o600), two], Path::new("/")).unwrap_err();
+    assert!(matches!(error, LoadError::Keys(NoKeyring::SameTwice)), "{error}");
 }
 
 #[test]

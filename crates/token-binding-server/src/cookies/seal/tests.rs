@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::keyring::Keys;
 use super::super::realm::Realm;
 use super::super::secret::Secret;
+use super::super::testing::{seal, unseal};
 use super::*;
 
 const FORMS: [Form; 2] = [Form::Encrypted, Form::Readable];
@@ -21,24 +22,6 @@ fn ring_of(fills: &[u8], realm: &str) -> Keyring {
 
 fn ring(fills: &[u8]) -> Keyring {
     ring_of(fills, "a.test")
-}
-
-fn seal(
-    keyring: &Keyring,
-    form: Form,
-    name: &[u8],
-    value: &[u8],
-    client: SealedFor<'_>,
-) -> Result<Vec<u8>, NotSealed> {
-    let mut sealed = Vec::new();
-    super::seal(keyring, form, name, value, client, &mut sealed).map(|()| sealed)
-}
-
-fn unseal(keyring: &Keyring, name: &[u8], text: &[u8], client: SealedFor<'_>) -> Result<Vec<u8>, Broken> {
-    match Sealed::read(text) {
-        Some((sealed, b"")) => sealed.open(keyring, name, client),
-        _ => Err(Broken::NoSeal),
-    }
 }
 
 #[test]
