@@ -59,6 +59,7 @@ unit: setup-build
 	$(CARGO) test --package token-binding --package dbsc --package tokbind --package tokbind-cli --all-features --locked
 	$(CARGO) test --package mod_token_binding --test rooms --locked
 	$(CARGO) run --quiet --package token-binding --example message --locked
+	$(CARGO) run --quiet --package dbsc --example server --locked
 
 blackbox: setup-test build
 	$(CARGO) build --locked --package mod_token_binding --features fault-injection
