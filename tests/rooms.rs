@@ -42,7 +42,7 @@ const ROOMS: &[Room] = &[
         folder: "crates/httpd-harness/src",
         imports: &["tokbind", "token_binding"],
     },
-    Room { name: "fuzz", folder: "fuzz/src", imports: &["token_binding_server", "token_binding"] },
+    Room { name: "fuzz", folder: "fuzz/src", imports: &["token_binding_server", "token_binding", "dbsc"] },
 ];
 
 /// Longer files are more than one thing.
