@@ -1,5 +1,7 @@
 //! What checking keys, verifying and signing with OpenSSL have in common: hashing, and the error queue. Each thread has such
 //! a queue, others in the process read it too, and an error that is left behind is misattributed to the next reader.
+//!
+//! token-binding has a room like this. Each crate is published by itself, so neither takes the other's.
 
 use std::sync::OnceLock;
 

@@ -113,10 +113,11 @@ fn running_out_of_memory_is_our_fault() {
 
     let off_curve = [1; 65];
     assert_eq!(PublicKey::from_bytes(&off_curve), Err(KeyError::NotOnCurve));
-    starve(
+    let failures = starve(
         || PublicKey::from_bytes(&off_curve),
         |result| {
             assert!(matches!(result, Err(KeyError::NotOnCurve | KeyError::Undecided { .. })), "{result:?}");
         },
     );
+    assert!(failures > 1, "only {failures} allocations");
 }
