@@ -51,15 +51,16 @@ test: setup-test lint unit blackbox fuzz-briefly demo
 lint: setup-build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --package token-binding --package tokbind --package tokbind-cli --lib --all-features --no-deps --locked --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --package token-binding --package dbsc --package tokbind --package tokbind-cli --lib --all-features --no-deps --locked --quiet
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
 	    $(CARGO) doc --package mod_token_binding --package token-binding-server --no-deps --document-private-items --locked --quiet
 
 unit: setup-build
 	$(CARGO) test --package token-binding-server --package fuzz --locked
-	$(CARGO) test --package token-binding --package tokbind --package tokbind-cli --all-features --locked
+	$(CARGO) test --package token-binding --package dbsc --package tokbind --package tokbind-cli --all-features --locked
 	$(CARGO) test --package mod_token_binding --test rooms --locked
 	$(CARGO) run --quiet --package token-binding --example message --locked
+	$(CARGO) run --quiet --package dbsc --example server --locked
 
 blackbox: setup-test build
 	$(CARGO) build --locked --package mod_token_binding --features fault-injection

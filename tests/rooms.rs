@@ -18,10 +18,11 @@ struct Room {
 
 const ROOMS: &[Room] = &[
     Room { name: "token_binding", folder: "crates/token-binding/src", imports: &[] },
+    Room { name: "dbsc", folder: "crates/dbsc/src", imports: &[] },
     Room {
         name: "token_binding_server",
         folder: "crates/token-binding-server/src",
-        imports: &["token_binding"],
+        imports: &["token_binding", "dbsc"],
     },
     Room { name: "crate::httpd", folder: "src/httpd", imports: &[] },
     Room {
@@ -41,7 +42,7 @@ const ROOMS: &[Room] = &[
         folder: "crates/httpd-harness/src",
         imports: &["tokbind_testing", "tokbind", "token_binding"],
     },
-    Room { name: "fuzz", folder: "fuzz/src", imports: &["token_binding_server", "token_binding"] },
+    Room { name: "fuzz", folder: "fuzz/src", imports: &["token_binding_server", "token_binding", "dbsc"] },
 ];
 
 /// Longer files are more than one thing.

@@ -12,6 +12,7 @@
 
 pub mod protocol;
 pub mod server;
+pub mod sessions;
 
 #[cfg(test)]
 mod replay;

@@ -3,14 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{protocol, server};
+use crate::{protocol, server, sessions};
 
 type Target = fn(&[u8]);
 
 /// Each target's name, and what it calls.
-const TARGETS: [(&str, Target); 9] = [
+const TARGETS: [(&str, Target); 12] = [
     ("configuration", server::configuration),
     ("cookie_header", server::cookie_header),
+    ("dbsc_headers", sessions::dbsc_headers),
+    ("dbsc_jwk", sessions::dbsc_jwk),
+    ("dbsc_proof", sessions::dbsc_proof),
     ("extension", protocol::extension),
     ("forwarded", protocol::forwarded),
     ("message", protocol::message),
