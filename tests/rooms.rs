@@ -30,17 +30,17 @@ const ROOMS: &[Room] = &[
         folder: "src/module",
         imports: &["crate::httpd", "token_binding_server", "token_binding"],
     },
-    Room { name: "tokbind", folder: "crates/tokbind/src", imports: &["token_binding"] },
+    Room { name: "tokbind", folder: "crates/tokbind/src", imports: &["token_binding", "dbsc"] },
     Room { name: "tokbind_cli", folder: "crates/tokbind-cli/src", imports: &["tokbind", "token_binding"] },
     Room {
         name: "tokbind_testing",
         folder: "crates/tokbind-testing/src",
-        imports: &["tokbind", "token_binding"],
+        imports: &["tokbind", "token_binding", "dbsc"],
     },
     Room {
         name: "httpd_harness",
         folder: "crates/httpd-harness/src",
-        imports: &["tokbind_testing", "tokbind", "token_binding"],
+        imports: &["tokbind_testing", "tokbind", "token_binding", "dbsc"],
     },
     Room { name: "fuzz", folder: "fuzz/src", imports: &["token_binding_server", "token_binding", "dbsc"] },
 ];

@@ -81,8 +81,8 @@ fn of_module(profile: &str) -> u64 {
             Some(("calls", _)) => is_call = true,
             // Where in the code, and how many instructions; behind a call, those of all that was called.
             None if line.starts_with(|first: char| first.is_ascii_digit() || "+-*".contains(first)) => {
-                let goes_on =
-                    is_call && (is_ours(called_object.unwrap_or(object)) || HANDED_ON.contains(&called));
+                let goes_on = is_call
+                    && (is_ours(called_object.unwrap_or(object)) || HANDED_ON.contains(&base(called)));
                 if is_ours(object) && !goes_on {
                     sum += line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
                 }
@@ -92,6 +92,11 @@ fn of_module(profile: &str) -> u64 {
         }
     }
     sum
+}
+
+/// A function's name without the mark of one that was called from within itself.
+fn base(name: &str) -> &str {
+    name.split_once('\'').map_or(name, |(base, _)| base)
 }
 
 /// A profile has each name once, behind a number, and then the number alone.

@@ -1,13 +1,15 @@
 //! `make bench`: what the module costs, measured on real servers and written to `docs/performance.md` with its plots.
 //!
-//! Arguments name the sections to measure; without any, all are: verification, instructions, cookies, growth, memory, load.
+//! Arguments name the sections to measure; without any, all are: verification, instructions, cookies, dbsc, growth, memory, load, agent.
 //!
 //! With `BENCH_QUICK=1` it does all of that in a minute or two, to see that it works, and writes to `target/bench` instead.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, unreachable_pub)]
 
+mod agent;
 mod callgrind;
 mod cookies;
+mod dbsc;
 mod growth;
 mod instructions;
 mod load;
@@ -83,6 +85,10 @@ async fn main() {
     if wanted("cookies") {
         page.put("cookies", &page::cookies(&cookies::measure(&effort).await));
     }
+    if wanted("dbsc") {
+        let (proved, endpoints) = dbsc::measure(&effort).await;
+        page.put("dbsc", &page::dbsc(&proved, &endpoints));
+    }
     if wanted("growth") {
         page.put("growth", &page::growth(&growth::measure(&effort).await, &plots));
     }
@@ -93,6 +99,9 @@ async fn main() {
     }
     if wanted("load") {
         page.put("load", &page::load(&load::measure(&effort).await, &plots));
+    }
+    if wanted("agent") {
+        page.put("agent", &agent::measure(&effort));
     }
     page.put("machine", &page::machine());
     eprintln!("bench: written: {}", plots.with_extension("md").display());

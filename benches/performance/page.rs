@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cookies::{Cookies, GOAL};
+use crate::dbsc::{self, Endpoints, Proved};
 use crate::growth::Growth;
 use crate::instructions::{self, PerRequest};
 use crate::load::{self, Rates, Work};
@@ -163,6 +164,28 @@ pub fn cookies(results: &[Cookies]) -> String {
     };
     row(&format!("**encrypted** (goal: at most {})", grouped(GOAL)), &|one| one.added(&one.encrypted));
     row("readable (`TokenBindingCookieEncrypt Off`)", &|one| one.added(&one.readable));
+    table
+}
+
+pub fn dbsc(results: &[Proved], endpoints: &Endpoints) -> String {
+    let mut table =
+        "| instructions for one request with one bound cookie | HTTP/1.1 | HTTP/2 |\n|---|---|---|\n"
+            .to_owned();
+    let mut row = |name: &str, value: &dyn Fn(&Proved) -> f64| {
+        let cells: Vec<String> = results.iter().map(|one| grouped(value(one))).collect();
+        writeln!(table, "| {name} | {} |", cells.join(" | ")).unwrap();
+    };
+    row("`TokenBindingDBSC Off`, in the module and what it calls", &|one| one.off.module);
+    row("`On`, with a valid short-lived cookie, in the module and what it calls", &|one| one.on.module);
+    row(&format!("**added** (goal: at most {})", grouped(dbsc::GOAL)), &Proved::added);
+    let Endpoints { registration, refresh } = endpoints;
+    write!(
+        table,
+        "\n| milliseconds of processor time, of the whole server (goal: below {}) | |\n|---|---|\n\
+         | a registration | {registration:.2} |\n| a refresh: the request for a challenge, and the answer | {refresh:.2} |\n",
+        dbsc::GOAL_ENDPOINT
+    )
+    .unwrap();
     table
 }
 

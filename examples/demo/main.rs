@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, unreachable_pub)]
 
+mod browser;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -54,6 +56,8 @@ fn main() {
     println!("8. Alice is not disturbed:");
     tokbind(&server, "alice", "/account.cgi", &["-H", &with_cookie]).expect("200 OK");
 
+    browser::show();
+
     if keep {
         let (port, directory) = (server.port(), server.dir().display());
         println!("\nThe server stays up. Look at it:");
@@ -68,7 +72,7 @@ fn main() {
         // Neither stopped nor removed.
         std::mem::forget(server);
     }
-    println!("\nDone: the session worked for its owner, and four thefts of its cookie were refused.");
+    println!("\nDone: both sessions worked for their owner, and five thefts of their cookies were refused.");
 }
 
 /// The server, with the application of this directory.

@@ -8,12 +8,13 @@ use crate::{protocol, server, sessions};
 type Target = fn(&[u8]);
 
 /// Each target's name, and what it calls.
-const TARGETS: [(&str, Target); 12] = [
+const TARGETS: [(&str, Target); 13] = [
     ("configuration", server::configuration),
     ("cookie_header", server::cookie_header),
     ("dbsc_headers", sessions::dbsc_headers),
     ("dbsc_jwk", sessions::dbsc_jwk),
     ("dbsc_proof", sessions::dbsc_proof),
+    ("dbsc_server", server::dbsc_server),
     ("extension", protocol::extension),
     ("forwarded", protocol::forwarded),
     ("message", protocol::message),

@@ -53,8 +53,8 @@ impl<'c> Connection<'c> {
         unsafe { kept(if master.is_null() { self.raw } else { master }) }
     }
 
-    /// Keeps something with this very connection.
-    pub(crate) fn keep(self, value: OfConnection) {
+    /// Keeps something with this very connection. Only before its handshake: later, the threads of HTTP/2 read what is kept.
+    pub(super) fn keep(self, value: OfConnection) {
         let kept = self.pool().place(value);
         // SAFETY: the conn_rec is valid (from_raw).
         let configs = unsafe { (*self.raw).conn_config };

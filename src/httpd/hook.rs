@@ -46,6 +46,14 @@ pub(crate) trait ResponseHook {
     fn run(request: Request<'_>);
 }
 
+/// A handler that may answer a request before any other hook looks at it, but those that read its headers: before rewriting,
+/// access control, proxying and caching.
+pub(crate) trait QuickHandler {
+    const SITE: Site;
+    /// `None`: it is for others to answer.
+    fn run(request: Request<'_>) -> Option<()>;
+}
+
 /// The module's part of mod_status's page.
 pub(crate) trait StatusPage {
     const SITE: Site;
@@ -177,6 +185,23 @@ impl Registrar<'_> {
     }
 }
 
+/// Where the module registers what it needs only because of a directive: httpd sorts its hooks once more when it has read its
+/// configuration.
+pub(crate) struct LateRegistrar(());
+
+impl LateRegistrar {
+    /// For whoever reads httpd's configuration, at a start or a restart.
+    pub(super) const fn new() -> Self {
+        Self(())
+    }
+
+    pub(crate) fn quick_handler<H: QuickHandler>(&self, order: Order) {
+        let [after, before] = order.lists();
+        // SAFETY: see `Registrar`; httpd reads its configuration in one thread, too.
+        unsafe { ffi::ap_hook_quick_handler(Some(quick_handler::<H>), after, before, order.place) };
+    }
+}
+
 /// What httpd's record names as the function that registers hooks.
 ///
 /// # Safety
@@ -237,6 +262,19 @@ unsafe extern "C" fn of_request<H: RequestHook>(request: *mut ffi::request_rec) 
     // SAFETY: httpd gives the request that this thread serves.
     let request = unsafe { Request::from_raw(request) };
     guard(H::SITE, request.sink(), REFUSED, || H::run(request).code())
+}
+
+unsafe extern "C" fn quick_handler<H: QuickHandler>(
+    request: *mut ffi::request_rec,
+    is_lookup: c_int,
+) -> c_int {
+    // A look-up asks what would be answered, and answers nothing.
+    if is_lookup != 0 {
+        return ffi::DECLINED;
+    }
+    // SAFETY: httpd gives the request that this thread serves.
+    let request = unsafe { Request::from_raw(request) };
+    guard(H::SITE, request.sink(), REFUSED, || H::run(request).map_or(ffi::DECLINED, |()| ffi::OK))
 }
 
 unsafe extern "C" fn of_response<H: ResponseHook>(request: *mut ffi::request_rec) {

@@ -5,7 +5,7 @@ use std::ptr;
 
 use super::ffi;
 use super::guard::{INTERNAL_ERROR, Site, guard};
-use super::hook::{self, Registrar};
+use super::hook::{self, LateRegistrar, Registrar};
 use super::log::Sink;
 use super::pool::Pool;
 use super::server::Server;
@@ -28,6 +28,9 @@ pub(crate) trait Module: Slots {
     fn apply(directive: &Self::Directive, section: Section<'_>, words: &[&str]) -> Result<(), String>;
 
     fn register(registrar: &Registrar<'_>);
+
+    /// What a server section says has been applied: registers what is to run only because of it.
+    fn register_for(server: &OfServer, late: &LateRegistrar);
 }
 
 /// What a directive writes to: it stands either in a server section or in a directory section of it.
@@ -144,10 +147,17 @@ unsafe extern "C" fn set_directive(
         let Some(section) = section else { return INTERNAL_ERROR.as_ptr() };
         let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
         let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
-        match This::apply(directive, section, &words) {
-            Ok(()) => ptr::null(),
-            Err(message) => pool.copy_text(&message).as_ptr(),
+        if let Err(message) = This::apply(directive, section, &words) {
+            return pool.copy_text(&message).as_ptr();
         }
+        if command.path.is_null() {
+            // SAFETY: the server that the directive stands in.
+            let server = unsafe { Server::from_raw(command.server) };
+            // Directives of servers are read at start and restart only.
+            let late = LateRegistrar::new();
+            server.kept().into_iter().for_each(|config| This::register_for(config, &late));
+        }
+        ptr::null()
     })
 }
 

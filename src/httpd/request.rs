@@ -143,6 +143,25 @@ impl<'r> Request<'r> {
         unsafe { (*self.raw).method_number == ffi::M_TRACE as c_int }
     }
 
+    pub(crate) fn is_post(self) -> bool {
+        // SAFETY: the request_rec is valid (from_raw).
+        unsafe { (*self.raw).method_number == ffi::M_POST as c_int }
+    }
+
+    /// Whether it asks a forward proxy for another server's resource.
+    pub(crate) fn is_for_another_server(self) -> bool {
+        // SAFETY: the request_rec is valid (from_raw).
+        unsafe { (*self.raw).proxyreq != 0 }
+    }
+
+    /// The path, as the client has sent it.
+    pub(crate) fn path(self) -> &'r [u8] {
+        // SAFETY: the request_rec is valid (from_raw).
+        let path = unsafe { (*self.raw).uri };
+        // SAFETY: a C string in the request's pool.
+        if path.is_null() { b"" } else { unsafe { CStr::from_ptr(path) }.to_bytes() }
+    }
+
     pub(crate) fn trailers(self) -> Option<Table<'r>> {
         // SAFETY: the request_rec is valid (from_raw).
         let table = unsafe { (*self.raw).trailers_in };
@@ -163,6 +182,20 @@ impl<'r> Request<'r> {
         let value = unsafe { ffi::tb_http2_variable(self.raw, name.as_ptr()) };
         // SAFETY: mod_http2 answers with NULL, or a C string that is static or in the request's pool.
         (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) })
+    }
+
+    /// Answers it: the headers are set, and this is the rest.
+    pub(crate) fn respond(self, status: u16, content_type: &'static CStr, body: &str) {
+        // SAFETY: the request_rec is valid (from_raw). What it brings along is read and dropped, or the next request of the
+        // connection would begin with it; if that fails, httpd ends the connection.
+        unsafe { ffi::ap_discard_request_body(self.raw) };
+        // SAFETY: as above.
+        unsafe { (*self.raw).status = status.into() };
+        if !body.is_empty() {
+            // SAFETY: as above; the text is static.
+            unsafe { ffi::ap_set_content_type(self.raw, content_type.as_ptr()) };
+        }
+        self.write(body);
     }
 
     /// Writes to the response's body. Whether the client is still there, httpd finds out when it sends it.

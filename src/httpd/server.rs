@@ -1,6 +1,6 @@
 //! A server or virtual host, and httpd itself.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::marker::PhantomData;
 
 use super::ffi;
@@ -59,7 +59,7 @@ impl<'s> Server<'s> {
         unsafe { slot::get(configs) }
     }
 
-    /// Where it was written: file and line.
+    /// For administrators: its name, and the file and line where it begins.
     pub(crate) fn place(self) -> String {
         // SAFETY: the server_rec is valid (from_raw).
         let server = unsafe { &*self.raw };
@@ -68,7 +68,8 @@ impl<'s> Server<'s> {
             return "the main server".to_owned();
         }
         // SAFETY: a C string that lives as long as the configuration.
-        format!("{}:{line}", unsafe { CStr::from_ptr(file) }.to_string_lossy())
+        let file = unsafe { CStr::from_ptr(file) }.to_string_lossy();
+        format!("{}, {file}:{line}", self.name().escape_ascii())
     }
 
     /// The address and port that it was written for.
@@ -90,6 +91,28 @@ impl<'s> Server<'s> {
         }
         // SAFETY: a C string that lives as long as the configuration.
         unsafe { CStr::from_ptr(name) }.to_bytes()
+    }
+
+    /// The names that browsers know it by, without wildcards, each with its port unless that is 443.
+    pub(crate) fn authorities(self) -> Vec<String> {
+        // SAFETY: the server_rec is valid (from_raw).
+        let server = unsafe { &*self.raw };
+        let port = match server.port {
+            0 => self.address().map_or(443, |(_, port)| port),
+            port => port,
+        };
+        let mut names = vec![self.name()];
+        // SAFETY: null, or httpd's list of the aliases, of which none is NULL.
+        if let Some(aliases) = unsafe { server.names.as_ref() } {
+            let count = usize::try_from(aliases.nelts).unwrap_or(0);
+            // SAFETY: httpd's list has `nelts` C strings, and lives as long as the configuration.
+            let aliases = unsafe { std::slice::from_raw_parts(aliases.elts.cast::<*const c_char>(), count) };
+            // SAFETY: as above.
+            names.extend(aliases.iter().map(|alias| unsafe { CStr::from_ptr(*alias) }.to_bytes()));
+        }
+        let text = |name: &[u8]| String::from_utf8_lossy(name).to_ascii_lowercase();
+        let with_port = |name| if matches!(port, 80 | 443) { name } else { format!("{name}:{port}") };
+        names.into_iter().map(text).map(with_port).collect()
     }
 
     /// The pool that lives as long as the process, through all restarts.

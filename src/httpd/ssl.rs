@@ -20,6 +20,7 @@ use super::ffi;
 use super::guard::{Site, guard};
 use super::optional::{self, AnyHook};
 use super::server::Server;
+use super::slot::OfConnection;
 use super::status::{REFUSED, Status};
 
 const EXTENSION_CONTEXT: c_uint = openssl::SSL_EXT_CLIENT_HELLO
@@ -41,8 +42,9 @@ pub(crate) trait TlsExtension {
     /// mod_ssl sets up the TLS of a virtual host, and the extension was registered with it, or could not be.
     fn set_up(server: Server<'_>, context: Context<'_>, registered: Result<(), ErrorStack>) -> Status;
 
-    /// A handshake is about to begin, and the connection was noted with its SSL object, or could not be.
-    fn begin(connection: Connection<'_>, handle: Result<Handle, ErrorStack>) -> Status;
+    /// A handshake is about to begin, and the connection was noted with its SSL object, or could not be. Returns what to
+    /// keep with the connection; `None` refuses the handshake.
+    fn begin(connection: Connection<'_>, handle: Result<Handle, ErrorStack>) -> Option<OfConnection>;
 
     /// A client offers it, to the virtual host that its ClientHello names.
     fn offered(
@@ -173,7 +175,13 @@ unsafe extern "C" fn pre_handshake<E: TlsExtension>(
         // SAFETY: the SSL object is mod_ssl's, just made; mod_ssl frees it before the connection.
         let stored = unsafe { openssl::SSL_set_ex_data(ssl, connection_index(), raw.cast()) };
         let handle = if stored == 1 { Ok(Handle { connection: raw, ssl }) } else { Err(ErrorStack::get()) };
-        E::begin(connection, handle).code()
+        match E::begin(connection, handle) {
+            Some(kept) => {
+                connection.keep(kept);
+                ffi::OK
+            }
+            None => REFUSED,
+        }
     })
 }
 

@@ -13,6 +13,8 @@ pub(crate) enum Status {
     Declined,
     /// The request is answered with 400.
     BadRequest,
+    /// The request is answered with 503.
+    Unavailable,
     /// The request is answered with 500, the connection closed, the start-up ended.
     Refused,
 }
@@ -25,6 +27,7 @@ impl Status {
             Self::Ok => ffi::OK,
             Self::Declined => ffi::DECLINED,
             Self::BadRequest => ffi::HTTP_BAD_REQUEST as c_int,
+            Self::Unavailable => ffi::HTTP_SERVICE_UNAVAILABLE as c_int,
             Self::Refused => REFUSED,
         }
     }

@@ -1,4 +1,4 @@
-//! `Require token-binding [provided|referred|not]`.
+//! `Require token-binding [provided|referred|not|device]`.
 
 use std::ffi::CStr;
 
@@ -24,12 +24,13 @@ impl AuthzProvider for RequireTokenBinding {
             Requirement::Provided => &Requirement::Provided,
             Requirement::Referred => &Requirement::Referred,
             Requirement::Not => &Requirement::Not,
+            Requirement::Device => &Requirement::Device,
         })
     }
 
     fn is_met(requirement: &Requirement, request: Request<'_>) -> bool {
         // Whatever the answer is: caches must not give it to others.
         cookies::note_asked(request);
-        requirement.is_met(request.bindings())
+        requirement.is_met(request.facts())
     }
 }

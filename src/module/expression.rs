@@ -23,7 +23,6 @@ impl ExpressionFunction for TokenBindingFunction {
 
     fn value<'r>(request: Request<'r>, argument: &str) -> Option<Cow<'r, str>> {
         cookies::note_asked(request);
-        let question = Question::parse(argument).ok()?;
-        question.answer(request.bindings()?)
+        Question::parse(argument).ok()?.answer(request.facts())
     }
 }

@@ -36,12 +36,9 @@ impl TlsExtension for TokenBindingExtension {
         Status::Ok
     }
 
-    fn begin(connection: Connection<'_>, handle: Result<Handle, ErrorStack>) -> Status {
+    fn begin(connection: Connection<'_>, handle: Result<Handle, ErrorStack>) -> Option<ConnectionState> {
         match handle {
-            Ok(handle) => {
-                connection.keep(ConnectionState::new(handle));
-                Status::Ok
-            }
+            Ok(handle) => Some(ConnectionState::new(handle)),
             Err(cause) => {
                 let tag = tags::HANDSHAKE_FAULT;
                 log(
@@ -49,7 +46,7 @@ impl TlsExtension for TokenBindingExtension {
                     Level::Error,
                     format_args!("{tag}: the connection can't be noted: {cause}; handshake refused"),
                 );
-                Status::Refused
+                None
             }
         }
     }

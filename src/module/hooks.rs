@@ -1,10 +1,15 @@
 //! Every hook of the module, in the order in which a request meets them.
 
-use crate::httpd::hook::{Modules, Order, Registrar};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use token_binding_server::config::ServerConfig;
+
+use crate::httpd::hook::{LateRegistrar, Modules, Order, Registrar};
 
 use super::authz::RequireTokenBinding;
 use super::connection::ProcessConnection;
 use super::cookies::{SealCookies, TellCaches};
+use super::endpoints::Endpoints;
 use super::expression::TokenBindingFunction;
 use super::handshake::TokenBindingExtension;
 use super::receive::{CheckAccess, PostPerdirConfig, PostReadRequest};
@@ -16,8 +21,20 @@ use super::trailers::CleanTrailers;
 static MOD_SSL: Modules = Modules::one(c"mod_ssl.c");
 static MOD_HTTP2: Modules = Modules::one(c"mod_http2.c");
 
-/// Registers every hook. httpd calls it at each start and restart.
+/// Whether the endpoints of DBSC are registered, in the configuration that httpd reads.
+static HAS_ENDPOINTS: AtomicBool = AtomicBool::new(false);
+
+/// Registers what only some configurations need: others don't pay for it.
+pub(super) fn register_for(server: &ServerConfig, registrar: &LateRegistrar) {
+    if server.cookies.dbsc.is_on() && !HAS_ENDPOINTS.swap(true, Ordering::Relaxed) {
+        // Before mod_cache's, which answers out of its store there.
+        registrar.quick_handler::<Endpoints>(Order::BEFORE_ALL_OTHERS);
+    }
+}
+
+/// Registers every other hook. httpd calls it at each start and restart, before it reads its configuration.
 pub(super) fn register(registrar: &Registrar<'_>) {
+    HAS_ENDPOINTS.store(false, Ordering::Relaxed);
     // What no single directive can see.
     registrar.check_config::<CheckConfig>(Order::MIDDLE);
     // After mod_ssl, whose post_config makes the SSL_CTXs that we then count.

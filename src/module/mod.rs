@@ -5,6 +5,7 @@ mod authz;
 mod certificate;
 mod connection;
 mod cookies;
+mod endpoints;
 mod expression;
 mod handshake;
 mod hooks;

@@ -38,6 +38,22 @@ pub(super) fn pass_on_first<'r>(
     request.note_passed(pass);
 }
 
+/// Passes the key of a device on, if the client has proved one: the only thing that is known of a client without Token
+/// Binding, before anything is known of the directory. The request's headers have just been cleared of the name.
+pub(super) fn pass_on_device<'r>(request: Request<'r>, config: &'r ServerConfig) {
+    let Some(key) = request.device() else { return };
+    let pass = config.pass(None);
+    if pass.includes(Variable::Device) {
+        request.environment().set(config.env_name(Variable::Device), key);
+        for name in Variable::Device.header_names() {
+            if config.pass_headers() && !request.is_trace() {
+                request.headers().add(name, key);
+            }
+        }
+    }
+    request.note_passed(pass);
+}
+
 /// Sets the variables of `pass` and takes back the others.
 fn pass_on<'r>(request: Request<'r>, facts: Facts<'r>, config: &'r ServerConfig, pass: PassVar) {
     let to_headers = config.pass_headers() && !request.is_trace();

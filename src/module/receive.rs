@@ -16,7 +16,7 @@ use crate::httpd::request::Request;
 
 use super::cookies;
 use super::log::log;
-use super::pass_on::{forget_redirected, pass_on_first, restore, settle};
+use super::pass_on::{forget_redirected, pass_on_device, pass_on_first, restore, settle};
 use super::scrub::take_reserved;
 use super::state::{ClientKind, Known as _};
 use super::status::count;
@@ -66,6 +66,7 @@ fn status_of(response: Response) -> Status {
         Response::Serve => Status::Declined,
         Response::BadRequest => Status::BadRequest,
         Response::ServerError => Status::Refused,
+        Response::Unavailable => Status::Unavailable,
     }
 }
 
@@ -86,18 +87,41 @@ fn receive(request: Request<'_>) -> Response {
         };
     }
     if !config.enabled() {
-        return cookies::receive(request, ClientKind::Unbound);
+        return receive_unbound(request, config);
     }
     match bindings(request, config, &taken) {
         Ok(Some(_)) if names_our_headers(request) => refuse(request, config, Refusal::HopByHop),
         Ok(Some(bindings)) => {
-            let facts = Facts { bindings: request.keep_bindings(bindings), certificate: None };
+            let facts = Facts { bindings: request.keep_bindings(bindings), ..Facts::default() };
             pass_on_first(request, facts, config, message);
             cookies::receive(request, ClientKind::Bound)
         }
-        Ok(None) => cookies::receive(request, ClientKind::Unbound),
+        Ok(None) => receive_unbound(request, config),
         Err(refusal) => refuse(request, config, refusal),
     }
+}
+
+/// A client without Token Binding, which DBSC may know by the key of its device.
+#[inline(always)]
+fn receive_unbound(request: Request<'_>, config: &ServerConfig) -> Response {
+    if !cookies::are_bound(request) {
+        // And so there is nothing to register a key for.
+        Response::Serve
+    } else if config.cookies.dbsc.is_on() {
+        receive_device(request, config)
+    } else {
+        cookies::receive(request, ClientKind::Unbound)
+    }
+}
+
+#[inline(never)]
+fn receive_device(request: Request<'_>, config: &ServerConfig) -> Response {
+    if names_our_headers(request) {
+        return refuse(request, config, Refusal::HopByHop);
+    }
+    let response = cookies::receive(request, ClientKind::Unbound);
+    pass_on_device(request, config);
+    response
 }
 
 /// Logs why, and does what the configuration makes of it.
@@ -106,7 +130,8 @@ fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Resp
     log(request.sink(), refusal.level(strict), format_args!("{}: {refusal}", refusal.tag()));
     count(refusal.count(), 1);
     match refusal.response(strict) {
-        Response::Serve => cookies::receive(request, ClientKind::Unbound),
+        // HopByHop is never served: this comes to an end.
+        Response::Serve => receive_unbound(request, config),
         refused => {
             // For the error document, which is served all the same.
             cookies::receive(request, ClientKind::Unknown);

@@ -3,7 +3,7 @@
 use token_binding_server::config::{DirectoryConfig, ServerConfig};
 use token_binding_server::directives::{self, DIRECTIVES, Directive};
 
-use crate::httpd::hook::Registrar;
+use crate::httpd::hook::{LateRegistrar, Registrar};
 use crate::httpd::record::{Commands, Module, Place, Record, Section, record};
 use crate::httpd::slot::{Slots, This};
 
@@ -51,6 +51,10 @@ impl Module for This {
 
     fn register(registrar: &Registrar<'_>) {
         hooks::register(registrar);
+    }
+
+    fn register_for(server: &ServerConfig, late: &LateRegistrar) {
+        hooks::register_for(server, late);
     }
 }
 

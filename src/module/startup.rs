@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fmt::{Display, Write as _};
+use std::fmt::{self, Display, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +12,7 @@ use token_binding_server::cookies::keyring::{Keyring, Keys};
 use token_binding_server::cookies::load::{LastGood, Reading};
 use token_binding_server::cookies::realm::Realm;
 use token_binding_server::cookies::secret::{self, SecretSource};
+use token_binding_server::dbsc::settings::is_within;
 use token_binding_server::outcome::{Level, tags};
 
 use crate::httpd::guard::Site;
@@ -36,7 +37,8 @@ impl ConfigHook for CheckConfig {
         for server in main.and_following() {
             let Some(config) = server_config(server) else { return Status::Refused };
             if let Err(problem) = config.check() {
-                log(server.sink(), Level::Error, format_args!("{}: {problem}", tags::CONFIGURATION));
+                let (tag, place) = (tags::CONFIGURATION, server.place());
+                log(server.sink(), Level::Error, format_args!("{tag}: {problem} (of {place})"));
                 return Status::Refused;
             }
         }
@@ -62,6 +64,7 @@ impl ConfigHook for PostConfig {
         }
         IS_STARTED.store(true, Ordering::Release);
         warn_of_shared_realms(main);
+        main.and_following().filter(|server| has_dbsc(*server)).for_each(warn_of_dbsc);
         let Some(config) = server_config(main) else { return Status::Refused };
         log(main.sink(), Level::Notice, format_args!("{}: {}", tags::STARTED, start_up_line(config)));
         let is_enabled = |server| server_config(server).is_some_and(ServerConfig::enabled);
@@ -80,6 +83,44 @@ impl ConfigHook for PostConfig {
         }
         Status::Ok
     }
+}
+
+/// Whether DBSC is on.
+fn has_dbsc(server: Server<'_>) -> bool {
+    server_config(server).is_some_and(|config| config.cookies.dbsc.in_force().is_some())
+}
+
+/// Warns of a virtual host where DBSC can't do anything.
+fn warn_of_dbsc(server: Server<'_>) {
+    let Some(config) = server_config(server) else { return };
+    let warn = |line: fmt::Arguments<'_>| {
+        let (tag, place) = (tags::DBSC_CONFIGURATION, server.place());
+        log(server.sink(), Level::Warning, format_args!("{tag}: {line} (of {place})"));
+    };
+    if config.cookies.names().is_none() {
+        warn(format_args!("TokenBindingDBSC On binds nothing here: TokenBindingCookie names no cookie"));
+    }
+    match config.cookies.dbsc.site() {
+        Some(site) if !is_within(server.name(), site) => warn(format_args!(
+            "no browser registers a session here: {} is not in TokenBindingDBSCSite {site}",
+            server.name().escape_ascii()
+        )),
+        _ => {}
+    }
+}
+
+/// The origins of the virtual hosts that have this site.
+fn origins(main: Server<'_>, site: &str) -> Vec<String> {
+    let has_site = |server: &Server<'_>| {
+        server_config(*server)
+            .and_then(|config| config.cookies.dbsc.in_force())
+            .is_some_and(|dbsc| dbsc.site == Some(site))
+    };
+    let authorities = main.and_following().filter(has_site).flat_map(Server::authorities);
+    let mut origins: Vec<String> = authorities.map(|authority| format!("https://{authority}")).collect();
+    origins.sort();
+    origins.dedup();
+    origins
 }
 
 fn start_up_line(config: &ServerConfig) -> String {
@@ -119,7 +160,7 @@ fn warn_of_shared_realms(main: Server<'_>) {
                     server.sink(),
                     Level::Warning,
                     format_args!(
-                        "{tag}: the virtual hosts of {} and {} take each other's bound cookies, for both are {}: give each a \
+                        "{tag}: the virtual hosts {} and {} take each other's bound cookies, for both are {}: give each a \
                          ServerName or a TokenBindingCookieRealm of its own",
                         first.get().place(),
                         server.place(),
@@ -145,13 +186,14 @@ fn load(main: Server<'_>) -> bool {
         Reading::at_start(server_root())
     };
     let mut loaded = Loaded::new();
-    let is_good = main.and_following().all(|server| match load_one(server, &mut reading, &mut loaded) {
-        Ok(()) => true,
-        Err(problem) => {
-            report(server, &format!("{problem} (of {})", server.place()));
-            false
-        }
-    });
+    let is_good =
+        main.and_following().all(|server| match load_one(main, server, &mut reading, &mut loaded) {
+            Ok(()) => true,
+            Err(problem) => {
+                report(server, &problem);
+                false
+            }
+        });
     let good = reading.into_last_good();
     if is_good {
         // If httpd finds another fault in its configuration, it ends.
@@ -160,7 +202,12 @@ fn load(main: Server<'_>) -> bool {
     is_good
 }
 
-fn load_one(server: Server<'_>, reading: &mut Reading<'_>, loaded: &mut Loaded) -> Result<(), String> {
+fn load_one(
+    main: Server<'_>,
+    server: Server<'_>,
+    reading: &mut Reading<'_>,
+    loaded: &mut Loaded,
+) -> Result<(), String> {
     let config = server_config(server).ok_or("the settings are missing")?;
     let Some(sources) = config.cookies.needs_secrets().map_err(|error| error.to_string())? else {
         return Ok(());
@@ -177,15 +224,18 @@ fn load_one(server: Server<'_>, reading: &mut Reading<'_>, loaded: &mut Loaded) 
         }
     };
     // A virtual host that says nothing of its own has the main server's settings, and yet a realm of its own.
-    let realm = config.cookies.realm.clone().unwrap_or_else(|| Realm::of_host(server.name()));
+    let shared = config.cookies.dbsc.in_force().and_then(|dbsc| dbsc.site);
+    let host = shared.map_or(server.name(), str::as_bytes);
+    let realm = config.cookies.realm.clone().unwrap_or_else(|| Realm::of_host(host));
     let mut own = config.clone();
+    own.cookies.dbsc.origins = shared.map(|site| origins(main, site)).unwrap_or_default();
     own.cookies.keyring = keys.map(|keys| Keyring::new(keys, realm));
     server.keep(own);
     Ok(())
 }
 
 fn report(server: Server<'_>, line: &str) {
-    log(server.sink(), Level::Error, format_args!("{}: {line}", tags::SECRET));
+    log(server.sink(), Level::Error, format_args!("{}: {line} (of {})", tags::SECRET, server.place()));
 }
 
 fn server_root() -> std::path::PathBuf {

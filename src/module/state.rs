@@ -1,11 +1,15 @@
 //! What the module keeps with servers, directories and requests.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::sync::Arc;
 
 use token_binding_server::bindings::TokenBindings;
 use token_binding_server::config::{DirectoryConfig, ServerConfig};
+use token_binding_server::cookies::incoming::Upgrade;
+use token_binding_server::cookies::settings::{Now, Proved};
+use token_binding_server::dbsc::pending::Waiting;
+use token_binding_server::dbsc::tokens::{Registered, ShortLived};
 use token_binding_server::variable::{Facts, PassVar};
 
 use crate::httpd::request::Request;
@@ -28,13 +32,46 @@ pub(crate) struct RequestState {
 }
 
 /// What is kept with a request on a virtual host that binds cookies.
-#[derive(Debug)]
 pub(super) struct CookieState {
     pub(super) kind: ClientKind,
     /// Whether it came with a bound cookie whose seal holds.
     pub(super) had_cookie: bool,
+    /// Only where DBSC is on, and the client has no Token Binding.
+    pub(super) dbsc: Option<Box<DbscState>>,
     /// The `Set-Cookie` lines that were sealed for it: an error page takes them over, and they must not be sealed again.
     pub(super) sealed: RefCell<Lines>,
+}
+
+/// What is kept with a request of a client without Token Binding, on a virtual host with DBSC.
+pub(super) struct DbscState {
+    pub(super) client: DbscClient,
+    /// The newest registration that its cookies tell of.
+    pub(super) newest: Option<Registered>,
+    /// Cookies to set again in the response, sealed to the client's key.
+    pub(super) upgrades: Cell<Vec<Upgrade>>,
+    /// The header that offers a registration, once it is decided to.
+    pub(super) offer: OnceCell<CString>,
+}
+
+#[derive(Debug)]
+pub(super) enum DbscClient {
+    /// Has proved the key of its device, whose thumbprint is here as text, too.
+    Proved(Proved, CString),
+    /// Has not, at this time.
+    Waiting(Waiting, Now),
+}
+
+impl DbscState {
+    /// The client, by its short-lived cookie.
+    pub(super) fn new(short_lived: Option<ShortLived>, newest: Option<Registered>, now: Now) -> Self {
+        let client = match short_lived {
+            Some(by) if by.is_proved => DbscClient::Proved(Proved { by, now }, by.key_text()),
+            Some(by) => DbscClient::Waiting(Waiting::for_registered(by.registered.id), now),
+            None => DbscClient::Waiting(Waiting::default(), now),
+        };
+        let newest = newest.max(short_lived.map(|cookie| cookie.registered));
+        Self { client, newest, upgrades: Cell::default(), offer: OnceCell::new() }
+    }
 }
 
 /// Header lines. Most responses have one, which is kept without another allocation.
@@ -87,6 +124,10 @@ pub(super) trait Known<'r>: Copy {
     fn cookies(self) -> Option<&'r CookieState>;
     /// The fingerprint of the client's certificate.
     fn certificate(self) -> Option<&'r CStr>;
+    /// The thumbprint of the key that the client's device has proved.
+    fn device(self) -> Option<&'r CStr>;
+    /// Whether the client has proved a key, by Token Binding or by DBSC.
+    fn has_key(self) -> bool;
     fn facts(self) -> Facts<'r>;
     /// What was passed on last, and for which directory's settings.
     fn passed(self) -> Option<(PassVar, usize)>;
@@ -165,8 +206,19 @@ impl<'r> Known<'r> for Request<'r> {
         inherited(self, |state| state.certificate.get()).map(|fingerprint| &**fingerprint)
     }
 
+    fn device(self) -> Option<&'r CStr> {
+        match &self.cookies()?.dbsc.as_ref()?.client {
+            DbscClient::Proved(_, thumbprint) => Some(thumbprint),
+            DbscClient::Waiting(..) => None,
+        }
+    }
+
+    fn has_key(self) -> bool {
+        self.bindings().is_some() || self.device().is_some()
+    }
+
     fn facts(self) -> Facts<'r> {
-        Facts { bindings: self.bindings(), certificate: self.certificate() }
+        Facts { bindings: self.bindings(), certificate: self.certificate(), device: self.device() }
     }
 
     fn passed(self) -> Option<(PassVar, usize)> {

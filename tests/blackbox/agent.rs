@@ -44,6 +44,23 @@ async fn todays_chromium_shows_a_stable_id() {
     );
 }
 
+#[tokio::test]
+async fn todays_chromium_finds_the_agent_by_its_file() {
+    let hosts = [HOST, "www.other.test"].map(|name| VirtualHost::tls(name, ""));
+    let server = Setup { virtual_hosts: hosts.into(), ..Setup::default() }.start();
+    let agent = Agent::with(&server, &["--only", "bound.test"]).await;
+    let browser = agent.browser_by_pac().await;
+    let mut page = browser.page().await;
+    for (host, bound) in [(HOST, true), ("www.other.test", false)] {
+        let status = page.go(&format!("https://{host}:{}/env.cgi", server.port())).await;
+        assert_eq!(status, 200, "{}", server.log());
+        assert_eq!(shown(&page.text().await, PROVIDED).is_some(), bound, "{host}");
+    }
+    page.go(&format!("http://127.0.0.1:{}/", agent.port)).await;
+    let text = page.text().await;
+    assert!(text.contains(HOST) && !text.contains("www.other.test"), "{text}");
+}
+
 fn curl(agent: &Agent) -> Command {
     let mut command = Command::new("curl");
     command

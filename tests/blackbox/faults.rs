@@ -230,7 +230,7 @@ fn every_site_is_tried() {
     let sources = sources.concat();
     let sites: Vec<&str> =
         sources.split("Site(\"").skip(1).map(|rest| rest.split_once('"').unwrap().0).collect();
-    let tests = ["faults.rs", "cookies/responses.rs"]
+    let tests = ["faults.rs", "cookies/responses.rs", "dbsc/faults.rs"]
         .map(|file| std::fs::read_to_string(setup::root().join("tests/blackbox").join(file)).unwrap())
         .concat();
     assert!(sites.len() > 20, "{sites:?}");

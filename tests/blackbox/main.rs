@@ -15,6 +15,7 @@ mod check;
 mod command;
 mod configuration;
 mod cookies;
+mod dbsc;
 mod documentation;
 mod early_readers;
 mod extremes;

@@ -24,6 +24,11 @@ pub struct Agent {
 impl Agent {
     /// Starts the agent for a server whose certificate it is told to trust.
     pub async fn start(server: &Httpd) -> Self {
+        Self::with(server, &[]).await
+    }
+
+    /// The same with more options.
+    pub async fn with(server: &Httpd, options: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("tb-agent-").tempdir().unwrap();
         let authority = Command::new(setup::tokbind())
             .args(["agent", "ca", "--ca-dir"])
@@ -36,6 +41,8 @@ impl Agent {
         let mut command = Command::new(setup::tokbind());
         command.args(["agent", "-v", "--listen", "127.0.0.1:0", "--ca-dir"]).arg(dir.path().join("ca"));
         command
+            .args(options)
+            .args(["--proxy", ""])
             .arg("--keys")
             .arg(dir.path().join("keys"))
             .arg("--cacert")
@@ -75,6 +82,11 @@ impl Agent {
     /// The certificate that a browser must trust.
     pub fn authority(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
+    }
+
+    /// Today's Chromium, which the agent's own file tells when to use it. Every name that it looks up itself leads to this machine.
+    pub async fn browser_by_pac(&self) -> Browser {
+        Browser::with_pac(self.port, &self.authority()).await
     }
 
     /// Today's Chromium, with the agent for a proxy.

@@ -20,9 +20,9 @@ use super::{pki, setup};
 /// A browser with a profile of its own: fresh keys, no cookies.
 pub struct Browser {
     // Killed when it goes out of scope; it may write to its profile until then.
-    _process: Child,
+    process: Child,
     devtools: String,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 /// One tab.
@@ -60,23 +60,53 @@ impl Browser {
     /// certificate authority. Its trust store is the user's: the profile serves as home.
     pub async fn with_proxy(proxy: u16, authority: &Path) -> Self {
         let profile = profile();
-        let store = profile.path().join(".pki/nssdb");
-        std::fs::create_dir_all(&store).unwrap();
-        let store = format!("sql:{}", store.display());
-        let trusted = Command::new("certutil")
-            .args(["-d", &store, "-A", "-t", "C,,", "-n", "tokbind agent", "-i"])
-            .arg(authority)
-            .output()
-            .await
-            .expect("certutil can be run");
-        assert!(trusted.status.success(), "{}", String::from_utf8_lossy(&trusted.stderr));
-        let mut command = Command::new(setup::chromium());
-        command
-            .env("HOME", profile.path())
-            .args(["--no-first-run", "--disable-quic", "--disable-sync", "--disable-component-update"])
-            .args(["--disable-background-networking", "--disable-dev-shm-usage"])
-            .arg(format!("--proxy-server=http://127.0.0.1:{proxy}"));
+        trust(&profile, authority, "C,,").await;
+        let mut command = todays(&profile);
+        command.arg(format!("--proxy-server=http://127.0.0.1:{proxy}"));
         Self::run(command, profile).await
+    }
+
+    /// The same, but the agent's own file says what goes through it. Every name that the browser looks up itself leads to this
+    /// machine, and certificates of the tests' own are taken there.
+    pub async fn with_pac(proxy: u16, authority: &Path) -> Self {
+        let profile = profile();
+        trust(&profile, authority, "C,,").await;
+        let key = pki::server().certificate.public_key().unwrap().public_key_to_der().unwrap();
+        let hash = openssl::base64::encode_block(&openssl::sha::sha256(&key));
+        let mut command = todays(&profile);
+        command
+            .arg(format!("--proxy-pac-url=http://127.0.0.1:{proxy}/proxy.pac"))
+            .arg(format!("--ignore-certificate-errors-spki-list={hash}"))
+            .arg("--host-resolver-rules=MAP * 127.0.0.1");
+        Self::run(command, profile).await
+    }
+
+    /// Starts today's Chromium, with keys in software for Device Bound Session Credentials. Every host name leads to this
+    /// machine, and the tests' own certificate is trusted for real: sessions are registered on no other connection.
+    pub async fn with_dbsc() -> Self {
+        Self::direct(DBSC).await
+    }
+
+    /// The same without Device Bound Session Credentials.
+    pub async fn without_dbsc() -> Self {
+        Self::direct("--disable-features=DeviceBoundSessions").await
+    }
+
+    async fn direct(features: &str) -> Self {
+        let profile = profile();
+        let certificate = profile.path().join("server.pem");
+        std::fs::write(&certificate, pki::server().certificate.to_pem().unwrap()).unwrap();
+        trust(&profile, &certificate, "P,,").await;
+        Self::run(direct(&profile, features), profile).await
+    }
+
+    /// Ends it, and starts it again with the same profile.
+    pub async fn restart_with_dbsc(mut self) -> Self {
+        let mut page = self.page().await;
+        let _ = page.try_command("Browser.close", &json!({})).await;
+        timeout(PATIENCE, self.process.wait()).await.expect("Chromium ends").unwrap();
+        let Self { profile, .. } = self;
+        Self::run(direct(&profile, DBSC), profile).await
     }
 
     async fn run(mut command: Command, profile: TempDir) -> Self {
@@ -103,7 +133,7 @@ impl Browser {
         .expect("Chromium opens its DevTools port");
         // What it says from now on is not read, but must not block it.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { _process: process, devtools, _profile: profile }
+        Self { process, devtools, profile }
     }
 
     /// The tab that it has started with.
@@ -136,6 +166,38 @@ impl Browser {
         let page = targets.as_array().unwrap().iter().find(|target| target["type"] == "page")?;
         page["webSocketDebuggerUrl"].as_str().map(str::to_owned)
     }
+}
+
+/// The features for keys in software, and without the limit of signatures in a time.
+const DBSC: &str = "--enable-features=DeviceBoundSessions:RefreshQuota/false,EnableBoundSessionCredentialsSoftwareKeysForManualTesting";
+
+fn todays(profile: &TempDir) -> Command {
+    let mut command = Command::new(setup::chromium());
+    command
+        .env("HOME", profile.path())
+        .args(["--no-first-run", "--disable-quic", "--disable-sync", "--disable-component-update"])
+        .args(["--disable-background-networking", "--disable-dev-shm-usage"]);
+    command
+}
+
+fn direct(profile: &TempDir, features: &str) -> Command {
+    let mut command = todays(profile);
+    command.args([features, "--host-resolver-rules=MAP * 127.0.0.1"]);
+    command
+}
+
+/// Adds a certificate to the profile's trust store, which is that of the home directory.
+async fn trust(profile: &TempDir, certificate: &Path, how: &str) {
+    let store = profile.path().join(".pki/nssdb");
+    std::fs::create_dir_all(&store).unwrap();
+    let store = format!("sql:{}", store.display());
+    let trusted = Command::new("certutil")
+        .args(["-d", &store, "-A", "-t", how, "-n", "of the tests", "-i"])
+        .arg(certificate)
+        .output()
+        .await
+        .expect("certutil can be run");
+    assert!(trusted.status.success(), "{}", String::from_utf8_lossy(&trusted.stderr));
 }
 
 fn profile() -> TempDir {
@@ -244,6 +306,12 @@ impl Page {
 
     pub async fn url(&mut self) -> String {
         self.evaluate("location.href").await.as_str().unwrap().to_owned()
+    }
+
+    /// Forgets a cookie, as when its time is over.
+    pub async fn forget_cookie(&mut self, host: &str, name: &str) {
+        let parameters = json!({ "name": name, "url": format!("https://{host}/") });
+        self.command("Network.deleteCookies", parameters).await;
     }
 
     /// The cookies of a host, as a `Cookie` header.

@@ -41,6 +41,6 @@ pub fn seen(page: &Response) -> Option<String> {
 /// Whether it is `NAME=` and a sealed value.
 pub fn is_sealed(cookie: &str) -> bool {
     cookie.split_once('=').is_some_and(|(_, value)| {
-        ["tb2bm.", "tb2um.", "tb2be.", "tb2ue."].iter().any(|shape| value.starts_with(shape))
+        ["tb2b", "tb2u", "tb2d", "tb2p"].iter().any(|shape| value.starts_with(shape))
     })
 }

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod browser;
 pub mod client;
 pub mod cookies;
+pub mod device;
 pub mod httpd;
 pub mod memory;
 pub mod pki;

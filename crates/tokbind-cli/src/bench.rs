@@ -12,6 +12,7 @@ use tokbind::client::HttpVersion;
 
 use super::options::{ServerArgs, key_parameters};
 use super::output::print_json;
+use super::terminal::harmless;
 use super::{Failure, Outcome, Verdict};
 
 const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 100.0];
@@ -128,7 +129,7 @@ fn print(report: &Report) -> Result<(), Failure> {
         writeln!(out, "status {status}      {count}")?;
     }
     for (error, count) in &report.errors {
-        writeln!(out, "error           {count}: {error}")?;
+        writeln!(out, "error           {count}: {}", harmless(error))?;
     }
     write!(out, "latency (ms)   ")?;
     for percentile in PERCENTILES {

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use tokbind::keys::KeyStoreError;
 
+use crate::terminal::harmless;
+
 /// What a subcommand comes to.
 pub(crate) type Outcome = Result<Verdict, Failure>;
 
@@ -25,6 +27,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Exit code 3.
     Failed(String),
+    /// Exit code 3, without a word.
+    Silent,
     /// Whoever reads the output has had enough. That is their business and no failure of ours.
     Unread,
 }
@@ -35,22 +39,54 @@ impl Failure {
         Failure::Failed(sentence.into())
     }
 
+    /// The same, and not a word about it. A wrong command line is told all the same.
+    pub(crate) fn silent(self) -> Self {
+        match self {
+            Failure::Failed(_) => Failure::Silent,
+            other => other,
+        }
+    }
+
     /// A failure with a cause, as in "reading the file x: permission denied".
     pub(crate) fn at<E: Display>(place: impl Display) -> impl FnOnce(E) -> Self {
         move |cause| Failure::Failed(format!("{place}: {cause}"))
     }
 }
 
-impl From<tokbind::Error> for Failure {
-    fn from(error: tokbind::Error) -> Self {
+impl Failure {
+    /// An error, with the server that it happened at.
+    pub(crate) fn of(place: &str, error: tokbind::Error) -> Self {
         match error {
-            tokbind::Error::Keys(error) => error.into(),
-            error => Failure::Failed(error.to_string()),
+            error @ (tokbind::Error::At { .. } | tokbind::Error::Url { .. } | tokbind::Error::Keys(_)) => {
+                error.into()
+            }
+            error => Failure::Failed(format!("{place}: {}", advised(&error))),
         }
     }
 }
 
 /// The library knows nothing of options.
+fn advised(error: &tokbind::Error) -> String {
+    let text = error.to_string();
+    if text.contains("certificate verify failed") {
+        return format!("{text}; --cacert FILE names who is to be trusted");
+    }
+    text
+}
+
+impl From<tokbind::Error> for Failure {
+    fn from(error: tokbind::Error) -> Self {
+        match error {
+            tokbind::Error::Keys(error) => error.into(),
+            tokbind::Error::Output(error) => error.into(),
+            tokbind::Error::At { source, .. } if matches!(*source, tokbind::Error::Output(_)) => {
+                (*source).into()
+            }
+            error => Failure::Failed(advised(&error)),
+        }
+    }
+}
+
 impl From<KeyStoreError> for Failure {
     fn from(error: KeyStoreError) -> Self {
         Failure::Failed(match error {
@@ -81,8 +117,11 @@ pub(crate) fn report(outcome: Outcome) -> ExitCode {
         Ok(Verdict::Good) | Err(Failure::Unread) => return ExitCode::SUCCESS,
         Ok(Verdict::Bad) => return ExitCode::from(1),
         Err(Failure::Usage(sentence)) => (sentence, 2),
+        Err(Failure::Silent) => return ExitCode::from(3),
         Err(Failure::Failed(sentence)) => (sentence, 3),
     };
-    eprintln!("tokbind: {sentence}");
+    // What other programs say may have several lines.
+    let lines: Vec<_> = sentence.lines().map(harmless).collect();
+    eprintln!("tokbind: {}", lines.join("\n"));
     ExitCode::from(code)
 }

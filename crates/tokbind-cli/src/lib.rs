@@ -12,6 +12,7 @@ mod get;
 mod keys;
 mod options;
 mod output;
+mod terminal;
 mod verify;
 
 use std::process::ExitCode;

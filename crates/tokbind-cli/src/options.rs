@@ -10,7 +10,7 @@ use openssl::x509::X509;
 use tokbind::keys::KeyStore;
 use tokbind::keys::KeyStoreError;
 use tokbind::tls::{ConnectOptions, Offer, SslVersion};
-use tokbind::{KeyParameters, Resolve, Target};
+use tokbind::{KeyParameters, Proxies, Resolve, Target};
 use zeroize::Zeroizing;
 
 use super::Failure;
@@ -18,18 +18,31 @@ use super::Failure;
 /// Where keys are kept.
 #[derive(Args, Debug)]
 pub(crate) struct KeysOption {
-    /// Directory of the keys [default: $TOKBIND_KEYS, else ~/.local/share/tokbind/keys]
+    /// Directory of the keys, or a PKCS #11 URI [default: $TOKBIND_KEYS, else ~/.local/share/tokbind/keys]
     ///
-    /// It is made when the first key is, and refused when other users can read it.
-    #[arg(long, value_name = "DIR", global = true)]
+    /// The directory is made when the first key is, and refused when other users can read it. Keys in a PKCS #11 token (a TPM, a
+    /// smart card) can't be copied. Its URI (RFC 7512) is like pkcs11:token=NAME?module-path=FILE&pin-source=file:FILE; without
+    /// module-path, p11-kit finds the token; without pin-source, the PIN is asked for.
+    #[arg(long, value_name = "DIR|URI", global = true)]
     pub(crate) keys: Option<PathBuf>,
 }
 
 impl KeysOption {
     /// Opens the store.
     pub(crate) fn open(&self) -> Result<KeyStore, KeyStoreError> {
-        KeyStore::open(self.keys.clone())
+        let named = self.keys.clone().or_else(|| std::env::var_os("TOKBIND_KEYS").map(PathBuf::from));
+        match named.as_deref().and_then(Path::to_str) {
+            Some(uri) if is_token(uri) => KeyStore::token(uri, |name| {
+                rpassword::prompt_password(format!("PIN of the token {name}: ")).map(Zeroizing::new)
+            }),
+            _ => KeyStore::open(self.keys.clone()),
+        }
     }
+}
+
+/// Whether that is the URI of a token, and no directory.
+pub(crate) fn is_token(keys: &str) -> bool {
+    keys.starts_with("pkcs11:")
 }
 
 /// Reads the name of key parameters; for `value_parser`.
@@ -115,6 +128,37 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<X509>, Failure> {
         return Err(Failure::new(format!("{} holds no certificate in PEM", path.display())));
     }
     Ok(certificates)
+}
+
+/// By which proxies to reach servers, for commands that visit other people's.
+#[derive(Args, Debug)]
+pub(crate) struct ProxyArgs {
+    /// Reach servers by this proxy: [http://][USER:PASSWORD@]HOST:PORT; '' for none [default: $HTTPS_PROXY, $HTTP_PROXY or
+    /// $ALL_PROXY]
+    #[arg(long, short = 'x', value_name = "URL")]
+    proxy: Option<String>,
+    /// Reach these hosts, domains and networks without: a list with commas [default: $NO_PROXY]
+    #[arg(long, value_name = "LIST")]
+    noproxy: Option<String>,
+}
+
+impl ProxyArgs {
+    /// The proxies that the command line or else the environment names.
+    pub(crate) fn proxies(&self) -> Result<Proxies, Failure> {
+        let environment = |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok());
+        let except = match &self.noproxy {
+            Some(list) => list.clone(),
+            None => environment(&["NO_PROXY", "no_proxy"]).unwrap_or_default(),
+        };
+        let named = match (&self.proxy, &self.noproxy) {
+            (Some(url), _) => url.clone(),
+            (None, None) => return Ok(Proxies::from_env()),
+            (None, Some(_)) => {
+                environment(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]).unwrap_or_default()
+            }
+        };
+        Proxies::named(&named, &except).map_err(|error| Failure::Usage(format!("--proxy: {error}")))
+    }
 }
 
 /// How to connect and what to offer, for commands that are a client like any other.

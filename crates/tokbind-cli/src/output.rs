@@ -6,11 +6,12 @@ use serde::Serialize;
 use token_binding::header::encode;
 
 use super::Failure;
+use super::terminal::escaped;
 
 /// Prints a value as indented JSON.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(Failure::at("writing JSON"))?;
-    Ok(writeln!(stdout(), "{text}")?)
+    Ok(writeln!(stdout(), "{}", escaped(&text))?)
 }
 
 /// What a token names a key by, in the `tbh` member of its `cnf` claim: base64url(SHA-256(Token Binding ID)).

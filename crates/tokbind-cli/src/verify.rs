@@ -5,7 +5,7 @@ use std::io::{Read, Write, stdin, stdout};
 use serde::Serialize;
 use tokbind::binding::SEC_TOKEN_BINDING;
 use tokbind::{Ekm, KeyParameters};
-use token_binding::header::{MAX_HEADER_LENGTH, decode, encode};
+use token_binding::header::{MAX_HEADER_LENGTH, SEC_TOKEN_BINDING_CONTEXT, decode, encode};
 use token_binding::message::{TokenBinding, TokenBindingMessage};
 use token_binding::verify::{OpenSsl, verify_binding, verify_header};
 use token_binding::{EKM_LENGTH, Error};
@@ -24,12 +24,15 @@ use super::{Failure, Outcome, Verdict};
 /// (RFC 8471 section 3.3).
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
+    /// What `TokenBindingPassVar context` gives: version, key parameters and EKM in one; with or without the header's name
+    #[arg(long, value_name = "CONTEXT", required_unless_present = "ekm", conflicts_with_all = ["ekm", "key_parameters"])]
+    context: Option<String>,
     /// Exported keying material of the connection: 64 hex digits
-    #[arg(long, value_name = "HEX")]
-    ekm: String,
+    #[arg(long, value_name = "HEX", requires = "key_parameters")]
+    ekm: Option<String>,
     /// Key parameters that the connection negotiated: ecdsap256, rsa2048_pss or rsa2048_pkcs1.5
-    #[arg(long, value_name = "NAME", value_parser = key_parameters)]
-    key_parameters: KeyParameters,
+    #[arg(long, value_name = "NAME", value_parser = key_parameters, requires = "ekm")]
+    key_parameters: Option<KeyParameters>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -65,15 +68,32 @@ struct Binding {
 
 /// Runs `tokbind verify`.
 pub(crate) fn run(args: Args) -> Outcome {
-    let ekm = parse_ekm(&args.ekm)?;
+    let (negotiated, ekm) = match (&args.context, &args.ekm, args.key_parameters) {
+        (Some(context), ..) => parse_context(value(context, SEC_TOKEN_BINDING_CONTEXT))?,
+        (None, Some(ekm), Some(key_parameters)) => (key_parameters, parse_ekm(ekm)?),
+        (None, ..) => return Err(Failure::Usage("--ekm and --key-parameters go together".to_owned())),
+    };
     let header = if args.message == "-" { read_stdin()? } else { args.message };
-    let report = report(value(&header).as_bytes(), args.key_parameters, &ekm)?;
+    let report = report(value(&header, SEC_TOKEN_BINDING).as_bytes(), negotiated, &ekm)?;
     if args.json {
         print_json(&report)?;
     } else {
         print(&report)?;
     }
     Ok(if report.acceptable { Verdict::Good } else { Verdict::Bad })
+}
+
+/// Version, key parameters and EKM, as `Sec-Token-Binding-Context` has them.
+fn parse_context(context: &str) -> Result<(KeyParameters, Ekm), Failure> {
+    let bytes = decode(context.as_bytes()).ok();
+    match bytes.as_deref() {
+        Some([_, _, key_parameters, ekm @ ..]) if ekm.len() == EKM_LENGTH => {
+            let mut copy = [0; EKM_LENGTH];
+            copy.copy_from_slice(ekm);
+            Ok((KeyParameters(*key_parameters), Ekm::new(copy)))
+        }
+        _ => Err(Failure::Usage(format!("--context takes {} bytes in base64url", EKM_LENGTH + 3))),
+    }
 }
 
 /// The error does not repeat what was given: it may be most of a secret.
@@ -99,10 +119,10 @@ fn read_stdin() -> Result<String, Failure> {
 }
 
 /// The header's value, from a line as it stands in a request or from the value alone.
-fn value(line: &str) -> &str {
+fn value<'l>(line: &'l str, name: &str) -> &'l str {
     let line = line.trim();
     match line.split_once(':') {
-        Some((name, value)) if name.eq_ignore_ascii_case(SEC_TOKEN_BINDING) => value.trim(),
+        Some((before, value)) if before.eq_ignore_ascii_case(name) => value.trim(),
         _ => line,
     }
 }
@@ -197,8 +217,8 @@ mod tests {
     #[test]
     fn a_whole_header_line_will_do() {
         for line in ["AIk-_", " AIk-_\r\n", "sec-token-binding:AIk-_", "Sec-Token-Binding:  AIk-_ "] {
-            assert_eq!(value(line), "AIk-_", "{line:?}");
+            assert_eq!(value(line, SEC_TOKEN_BINDING), "AIk-_", "{line:?}");
         }
-        assert_eq!(value("Cookie: a"), "Cookie: a");
+        assert_eq!(value("Cookie: a", SEC_TOKEN_BINDING), "Cookie: a");
     }
 }

@@ -56,6 +56,10 @@ pub enum Error {
     /// The key store is refused, or can't be read or written.
     #[error(transparent)]
     Keys(#[from] KeyStoreError),
+    /// A proof or header of a device-bound session could not be made.
+    #[cfg(feature = "dbsc")]
+    #[error("device-bound session: {0}")]
+    Session(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The request can't be written in this HTTP version.
     #[error("request: {0}")]
     Request(http::Error),
@@ -72,6 +76,14 @@ pub enum Error {
     TooManyRedirects {
         /// How many were followed.
         limit: usize,
+    },
+    /// The proxy does not connect to the server.
+    #[error("the proxy {proxy} does not connect to the server: {reason}")]
+    Proxy {
+        /// The proxy's host and port.
+        proxy: String,
+        /// What it said.
+        reason: String,
     },
     /// HTTP/2 was wanted, and the server did not agree to it by ALPN.
     #[error("the server does not speak HTTP/2")]
@@ -106,6 +118,9 @@ pub enum Error {
     /// The peer's answer to a raw ClientHello is malformed.
     #[error("malformed TLS answer: {0}")]
     Tls(&'static str),
+    /// What takes the response's body refused it.
+    #[error("writing the response: {0}")]
+    Output(#[source] io::Error),
     /// A fault of this crate's own, and of nobody else.
     #[error("a fault of tokbind itself: {0}")]
     Internal(&'static str),
@@ -120,6 +135,11 @@ pub enum Error {
 }
 
 impl Error {
+    #[cfg(all(feature = "check", feature = "dbsc"))]
+    pub(crate) fn session(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Error::Session(Box::new(error))
+    }
+
     /// The TLS alert that the peer sent (RFC 8446 section 6), when one ended the handshake.
     pub fn alert_received(&self) -> Option<u8> {
         // OpenSSL has one reason per alert: SSL_AD_REASON_OFFSET + the alert's number.
@@ -148,6 +168,16 @@ impl Error {
         matches!(self, Error::Io { .. } | Error::Closed(_) | Error::Http2(_))
     }
 
+    /// Whether the server wants this request over HTTP/1.1.
+    pub(crate) fn wants_http1(&self) -> bool {
+        matches!(self, Error::Http2(error) if wants_http1(error))
+    }
+
+    /// Whether the server says that it has not begun to process the request.
+    pub(crate) fn is_unprocessed(&self) -> bool {
+        matches!(self, Error::Http2(error) if is_unprocessed(error))
+    }
+
     pub(crate) fn at(origin: &Origin) -> impl FnOnce(Error) -> Error {
         move |source| Error::At { place: origin.ascii_serialization(), source: Box::new(source) }
     }
@@ -172,6 +202,18 @@ impl From<http::Error> for Error {
     }
 }
 
+/// Whether the server wants this request over HTTP/1.1 (RFC 9113 section 7).
+pub(crate) fn wants_http1(error: &h2::Error) -> bool {
+    error.reason() == Some(h2::Reason::HTTP_1_1_REQUIRED)
+}
+
+/// Whether the server says that it has not begun to process the request (RFC 9113 section 8.7): it refused the stream, or
+/// went away before it.
+pub(crate) fn is_unprocessed(error: &h2::Error) -> bool {
+    let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    error.is_remote() && (refused || error.is_go_away())
+}
+
 /// OpenSSL's reasons without its codes and the places in its source, and why the certificate was refused, if it was.
 fn handshake_reason(error: &(dyn StdError + Send + Sync + 'static)) -> String {
     let text = error.to_string();
@@ -180,6 +222,13 @@ fn handshake_reason(error: &(dyn StdError + Send + Sync + 'static)) -> String {
     };
     let Some(stack) = cause.ssl_error() else { return text };
     let reasons: Vec<_> = stack.errors().iter().filter_map(|error| error.reason()).collect();
+    // What OpenSSL says when it reads something else than a TLS record.
+    if ["wrong version number", "packet length too long", "http request"]
+        .iter()
+        .any(|no_tls| reasons.contains(no_tls))
+    {
+        return format!("the server does not speak TLS on this port ({})", reasons.join(", "));
+    }
     // What `hyper-openssl` adds: the verdict on the certificate.
     let certificate = text.strip_prefix(&cause.to_string()).unwrap_or_default();
     format!("{}{certificate}", reasons.join(", "))

@@ -1,13 +1,13 @@
 //! HTTP/1.1 over any stream (RFC 9112), for requests that a well-behaved client would not send.
 //!
-//! What is sent is sent as given. What is received is parsed strictly, and every size has a cap.
+//! What is sent is sent as given. What is received is parsed strictly, and every size but a body's that is handed on has a cap.
 
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::error::{Error, Result};
-use crate::message::{Request, Response};
+use crate::message::{Collect, Request, Response, Sink};
 use crate::timeout::{self, within};
 use crate::tls::TlsConnection;
 
@@ -20,6 +20,8 @@ pub const MAX_HEADERS: usize = 256;
 pub const MAX_BODY: usize = 64 * 1024 * 1024;
 /// Interim responses before a final one.
 const MAX_INTERIM: usize = 16;
+/// Room for one reading: a TLS record.
+const READ: usize = 16 * 1024;
 /// A chunk's size line: 16 hex digits and an extension that nobody sends.
 const MAX_CHUNK_LINE: usize = 1024;
 
@@ -88,6 +90,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
         self.read_response_to(&request.method).await
     }
 
+    /// Sends the request and hands on the response's body as it comes. The timeout is for each piece of it.
+    pub(crate) async fn request_into(&mut self, request: &Request, sink: &mut dyn Sink) -> Result<Response> {
+        self.send(request).await?;
+        self.receive(&request.method, sink).await
+    }
+
     /// Sends the request and leaves its response for later.
     pub async fn send(&mut self, request: &Request) -> Result<()> {
         self.send_raw(&encode(request)).await
@@ -109,10 +117,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
 
     /// Receives a response to a request with this method.
     pub async fn read_response_to(&mut self, method: &str) -> Result<Response> {
-        within(self.timeout, "receiving a response", self.receive(method)).await
+        let mut body = Collect::up_to(self.max_body);
+        let received = within(self.timeout, "receiving a response", self.receive(method, &mut body)).await;
+        received.map(|response| Response { body: body.into_bytes(), ..response })
     }
 
-    async fn receive(&mut self, method: &str) -> Result<Response> {
+    async fn receive(&mut self, method: &str, sink: &mut dyn Sink) -> Result<Response> {
         let mut interim = Vec::new();
         let (mut response, http_1_1) = loop {
             let (response, http_1_1) = self.head().await?;
@@ -127,14 +137,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
         };
         response.interim = interim;
 
-        let framing = Framing::of(&response, method)?;
+        let framing = Framing::of(&response, method, http_1_1)?;
         let closes = has_token(&response, "connection", b"close")
             || !(http_1_1 || has_token(&response, "connection", b"keep-alive"));
         self.reusable = !closes && framing != Framing::UntilClose && response.status != 101;
+        sink.begin(&response)?;
         match framing {
-            Framing::Length(length) => response.body = self.take(length).await?,
-            Framing::Chunked => (response.body, response.trailers) = self.chunks().await?,
-            Framing::UntilClose => response.body = self.rest().await?,
+            Framing::Length(length) => self.pass(length, sink).await?,
+            Framing::Chunked => response.trailers = self.chunks(sink).await?,
+            Framing::UntilClose => self.rest(sink).await?,
         }
         Ok(response)
     }
@@ -154,42 +165,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
         }
     }
 
-    /// Exactly `length` bytes.
-    async fn take(&mut self, length: usize) -> Result<Vec<u8>> {
-        if length > self.max_body {
-            return Err(Error::TooLarge { what: "the response's body", limit: self.max_body });
+    /// Exactly `length` bytes of a body.
+    async fn pass(&mut self, length: u64, sink: &mut dyn Sink) -> Result<()> {
+        sink.expect(length)?;
+        let mut left = length;
+        while left > 0 {
+            if self.received.is_empty() {
+                self.more("in a response's body").await?;
+            }
+            let count = usize::try_from(left).unwrap_or(usize::MAX).min(self.received.len());
+            sink.data(self.received.get(..count).unwrap_or_default())?;
+            self.received.drain(..count);
+            left = left.saturating_sub(count as u64);
         }
-        while self.received.len() < length {
-            self.more("in a response's body").await?;
-        }
-        let rest = self.received.split_off(length);
-        Ok(std::mem::replace(&mut self.received, rest))
+        Ok(())
     }
 
     /// A body in chunks, and its trailers (RFC 9112 section 7.1).
-    async fn chunks(&mut self) -> Result<(Vec<u8>, Vec<(String, Vec<u8>)>)> {
-        let mut body = Vec::new();
+    async fn chunks(&mut self, sink: &mut dyn Sink) -> Result<Vec<(String, Vec<u8>)>> {
         loop {
-            let size = self.chunk_size().await?;
-            if size == 0 {
-                return Ok((body, self.trailers().await?));
+            match self.chunk_size().await? {
+                0 => return self.trailers().await,
+                size => self.pass(size, sink).await?,
             }
-            if size > self.max_body.saturating_sub(body.len()) {
-                return Err(Error::TooLarge { what: "the response's body", limit: self.max_body });
-            }
-            body.extend(self.take(size).await?);
             self.line_end().await?;
         }
     }
 
-    async fn chunk_size(&mut self) -> Result<usize> {
+    async fn chunk_size(&mut self) -> Result<u64> {
         loop {
             match httparse::parse_chunk_size(&self.received) {
                 Ok(httparse::Status::Complete((used, size))) => {
                     self.received.drain(..used);
-                    let limit = self.max_body;
-                    return usize::try_from(size)
-                        .map_err(|_| Error::TooLarge { what: "the response's body", limit });
+                    return Ok(size);
                 }
                 Ok(httparse::Status::Partial) if self.received.len() < MAX_CHUNK_LINE => {
                     self.more("in a chunk's size").await?;
@@ -231,14 +239,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
     }
 
     /// All that comes until the peer closes the connection.
-    async fn rest(&mut self) -> Result<Vec<u8>> {
+    async fn rest(&mut self, sink: &mut dyn Sink) -> Result<()> {
         loop {
-            let ended = !self.fill().await?;
-            if self.received.len() > self.max_body {
-                return Err(Error::TooLarge { what: "the response's body", limit: self.max_body });
-            }
-            if ended {
-                return Ok(std::mem::take(&mut self.received));
+            sink.data(&self.received)?;
+            self.received.clear();
+            if !self.fill().await? {
+                return Ok(());
             }
         }
     }
@@ -249,9 +255,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
 
     /// Receives some bytes; `false` at the end of the stream.
     async fn fill(&mut self) -> Result<bool> {
-        let mut buffer = [0; 8 * 1024];
-        let count = self.stream.read(&mut buffer).await.map_err(Error::io("receiving a response"))?;
-        self.received.extend(buffer.iter().take(count));
+        self.received.reserve(READ);
+        let reading = self.stream.read_buf(&mut self.received);
+        let reading = async { reading.await.map_err(Error::io("receiving a response")) };
+        let count = within(self.timeout, "receiving a response", reading).await?;
         Ok(count > 0)
     }
 }
@@ -259,48 +266,62 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
 /// How a response's body ends.
 #[derive(Debug, PartialEq, Eq)]
 enum Framing {
-    Length(usize),
+    Length(u64),
     Chunked,
     UntilClose,
 }
 
 impl Framing {
-    /// RFC 9112 section 6.3. Stricter where a lenient reading is how responses get smuggled.
-    fn of(response: &Response, method: &str) -> Result<Self> {
+    /// RFC 9112 section 6.3. What contradicts itself is refused, where a lenient reading is how responses get smuggled; a chunked
+    /// body with a Content-Length beside, and one that is said twice, are not.
+    fn of(response: &Response, method: &str, http_1_1: bool) -> Result<Self> {
         if method == "HEAD" || matches!(response.status, 100..=199 | 204 | 304) {
             return Ok(Framing::Length(0));
         }
-        let mut lengths = response.headers_named("content-length");
-        let length = lengths.next();
-        if lengths.next().is_some() {
-            return Err(Error::Http1("two Content-Length headers"));
-        }
-        let mut codings = response.headers_named("transfer-encoding");
-        match (codings.next(), length) {
-            (None, None) => Ok(Framing::UntilClose),
-            (None, Some(digits)) => Ok(Framing::Length(parse_length(digits)?)),
-            (Some(_), Some(_)) => Err(Error::Http1("both Content-Length and Transfer-Encoding")),
-            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") && codings.next().is_none() => {
-                Ok(Framing::Chunked)
+        let mut codings = members(response, "transfer-encoding");
+        if let Some(coding) = codings.next() {
+            if !http_1_1 {
+                return Err(Error::Http1("a transfer coding in HTTP/1.0"));
             }
-            (Some(_), None) => Err(Error::Http1("a transfer coding other than chunked")),
+            if !coding.eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
+                return Err(Error::Http1("a transfer coding other than chunked"));
+            }
+            return Ok(Framing::Chunked);
         }
+        let mut lengths = members(response, "content-length");
+        let Some(length) = lengths.next() else { return Ok(Framing::UntilClose) };
+        if lengths.any(|other| other != length) {
+            return Err(Error::Http1("two values of Content-Length"));
+        }
+        Ok(Framing::Length(parse_length(length)?))
     }
 }
 
-fn parse_length(digits: &[u8]) -> Result<usize> {
+/// The members of a list, empty ones included.
+fn members<'r>(response: &'r Response, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
+    let members = response.headers_named(name).flat_map(|value| value.split(|byte| *byte == b','));
+    members.map(<[u8]>::trim_ascii)
+}
+
+fn parse_length(digits: &[u8]) -> Result<u64> {
     let bad = || Error::Http1("bad Content-Length");
     // `parse` alone would take a sign.
-    if !digits.iter().all(u8::is_ascii_digit) {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(bad());
     }
     std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or_else(bad)
 }
 
+/// White space before a colon and lines that go on are what some servers send: RFC 9112 sections 5.1 and 5.2 say what they
+/// mean in a response.
 fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Response, bool)>> {
     let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Response::new(&mut lines);
-    let used = match head.parse(bytes) {
+    let mut parser = httparse::ParserConfig::default();
+    parser
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true);
+    let used = match parser.parse_response(&mut head, bytes) {
         Ok(httparse::Status::Complete(used)) => used,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => return Err(Error::Http1("too many header lines")),
@@ -319,12 +340,18 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Response, bool)>> {
 }
 
 fn owned(lines: &[httparse::Header<'_>]) -> Vec<(String, Vec<u8>)> {
-    lines.iter().map(|line| (line.name.to_owned(), line.value.to_vec())).collect()
+    lines.iter().map(|line| (line.name.to_owned(), unfolded(line.value))).collect()
+}
+
+/// A value in one line: a fold is a space.
+fn unfolded(value: &[u8]) -> Vec<u8> {
+    let lines = value.split(|byte| matches!(byte, b'\r' | b'\n')).map(<[u8]>::trim_ascii);
+    let lines: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).collect();
+    lines.join(&b' ')
 }
 
 fn has_token(response: &Response, name: &str, token: &[u8]) -> bool {
-    let mut tokens = response.headers_named(name).flat_map(|value| value.split(|byte| *byte == b','));
-    tokens.any(|t| t.trim_ascii().eq_ignore_ascii_case(token))
+    members(response, name).any(|member| member.eq_ignore_ascii_case(token))
 }
 
 /// The request's bytes.

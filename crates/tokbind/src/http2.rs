@@ -10,11 +10,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
 
 use crate::error::{Error, Result};
 use crate::http1::MAX_BODY;
-use crate::message::{Pushed, Request, Response};
+use crate::message::{Collect, Pushed, Request, Response, Sink};
 use crate::timeout::within;
 use crate::tls::{Info, TlsConnection};
 use crate::{Ekm, Negotiated};
 
+/// How much a server may send of a response that is not read yet, and of all of them. HTTP/2's 64 KiB, a server that waits for
+/// acknowledgements and a client that delays them make a megabyte a second.
+const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 8 * STREAM_WINDOW;
 /// Responses that a server may push along with one response.
 const MAX_PUSHED: usize = 64;
 
@@ -49,7 +53,12 @@ impl Http2 {
         let timeout = connection.timeout();
         let about = Arc::new(About { info: connection.info(), ekm: connection.ekm()?, timeout });
         within(timeout, "starting HTTP/2", async {
-            let (sender, connection) = Builder::new().enable_push(push).handshake(connection).await?;
+            let (sender, connection) = Builder::new()
+                .enable_push(push)
+                .initial_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .handshake(connection)
+                .await?;
             tokio::spawn(async move {
                 // A failed connection also fails each of its requests, and that is where the error is reported.
                 let _ = connection.await;
@@ -76,14 +85,24 @@ impl Http2 {
 
     /// Sends a request on a stream of its own and receives the response.
     pub async fn request(&self, request: &Request) -> Result<Response> {
-        within(self.about.timeout, "an HTTP/2 request", self.exchange(request)).await
+        let mut body = Collect::up_to(MAX_BODY);
+        let exchange = self.exchange(request, &mut body);
+        let response = within(self.about.timeout, "an HTTP/2 request", exchange).await?;
+        Ok(Response { body: body.into_bytes(), ..response })
     }
 
-    async fn exchange(&self, request: &Request) -> Result<Response> {
+    /// Sends a request and hands on the response's body as it comes. The timeout is for each piece of it.
+    pub(crate) async fn request_into(&self, request: &Request, sink: &mut dyn Sink) -> Result<Response> {
+        self.exchange(request, sink).await
+    }
+
+    async fn exchange(&self, request: &Request, sink: &mut dyn Sink) -> Result<Response> {
         let trailers = header_map(&request.trailers)?;
         let body_follows = !request.body.is_empty() || !trailers.is_empty();
+        let limit = self.about.timeout;
 
-        let mut sender = self.sender.clone().ready().await?;
+        let ready = async { Ok(self.sender.clone().ready().await?) };
+        let mut sender = within(limit, "an HTTP/2 request", ready).await?;
         let (mut response, mut body) = sender.send_request(head(request)?, !body_follows)?;
         let pushes = response.push_promises();
         if body_follows {
@@ -93,9 +112,12 @@ impl Http2 {
                 body.send_trailers(trailers)?;
             }
         }
-        let main = async { receive(response.await?).await };
+        let main = async {
+            let response = within(limit, "an HTTP/2 request", async { Ok(response.await?) }).await?;
+            receive(response, limit, sink).await
+        };
         // Polls the response first: at its end, h2 wakes those who wait for it but not those who wait for pushes.
-        let (mut response, pushed) = tokio::try_join!(biased; main, receive_pushed(pushes))?;
+        let (mut response, pushed) = tokio::try_join!(biased; main, receive_pushed(pushes, limit))?;
         response.pushed = pushed;
         Ok(response)
     }
@@ -133,39 +155,39 @@ fn lines(map: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     map.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
 }
 
-async fn receive(response: http::Response<RecvStream>) -> Result<Response> {
+async fn receive(
+    response: http::Response<RecvStream>,
+    limit: Duration,
+    sink: &mut dyn Sink,
+) -> Result<Response> {
     let (head, mut stream) = response.into_parts();
-    let mut body = Vec::new();
-    while let Some(data) = stream.data().await {
+    let mut response =
+        Response { status: head.status.as_u16(), headers: lines(&head.headers), ..Response::default() };
+    sink.begin(&response)?;
+    while let Some(data) = within(limit, "receiving a response", async { Ok(stream.data().await) }).await? {
         let data = data?;
-        if data.len() > MAX_BODY.saturating_sub(body.len()) {
-            return Err(Error::TooLarge { what: "the response's body", limit: MAX_BODY });
-        }
-        body.extend_from_slice(&data);
+        sink.data(&data)?;
         stream.flow_control().release_capacity(data.len())?;
     }
-    let trailers = stream.trailers().await?;
-    Ok(Response {
-        status: head.status.as_u16(),
-        headers: lines(&head.headers),
-        body,
-        trailers: trailers.as_ref().map(lines).unwrap_or_default(),
-        ..Response::default()
-    })
+    let trailers = within(limit, "receiving a response", async { Ok(stream.trailers().await?) }).await?;
+    response.trailers = trailers.as_ref().map(lines).unwrap_or_default();
+    Ok(response)
 }
 
-async fn receive_pushed(mut promises: PushPromises) -> Result<Vec<Pushed>> {
+async fn receive_pushed(mut promises: PushPromises, limit: Duration) -> Result<Vec<Pushed>> {
     let mut pushed = Vec::new();
     while let Some(promise) = promises.push_promise().await {
         if pushed.len() == MAX_PUSHED {
             return Err(Error::TooLarge { what: "the number of pushed responses", limit: MAX_PUSHED });
         }
         let (request, response) = promise?.into_parts();
+        let mut body = Collect::up_to(MAX_BODY);
+        let response = receive(response.await?, limit, &mut body).await?;
         pushed.push(Pushed {
             method: request.method().to_string(),
             uri: request.uri().to_string(),
             headers: lines(request.headers()),
-            response: receive(response.await?).await?,
+            response: Response { body: body.into_bytes(), ..response },
         });
     }
     Ok(pushed)

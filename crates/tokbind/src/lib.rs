@@ -45,22 +45,31 @@ pub mod check;
 pub mod client;
 mod error;
 pub mod federation;
+mod handover;
 pub mod http1;
 pub mod http2;
 pub mod keys;
 mod localhost;
+mod location;
 mod message;
 mod private_dir;
+
 pub mod probe;
+mod proxies;
 mod resolve;
+#[cfg(feature = "dbsc")]
+mod sessions;
 #[cfg(any(feature = "bench", feature = "check"))]
 mod target;
 mod timeout;
 pub mod tls;
 
 pub use error::{Error, Result};
-pub use message::{Pushed, Request, Response};
+pub use message::{Pushed, Request, Response, Sink};
+pub use proxies::Proxies;
 pub use resolve::{ParseResolveError, Resolve};
+#[cfg(feature = "dbsc")]
+pub use sessions::InstructionsError;
 #[cfg(any(feature = "bench", feature = "check"))]
 pub use target::Target;
 pub use token_binding::negotiate::Negotiated;

@@ -1,5 +1,7 @@
 //! A request and a response, as both HTTP versions see them.
 
+use crate::error::{Error, Result};
+
 /// A request. Nothing in it is checked or normalised before it is sent: a test may want to send what a browser can't.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -120,4 +122,66 @@ pub struct Pushed {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The response to it.
     pub response: Response,
+}
+
+/// Takes the body of a response as it comes.
+pub trait Sink: Send {
+    /// The response's head has come; what follows is its body.
+    ///
+    /// # Errors
+    /// Ends the response: [`Error::Output`] for instance.
+    fn begin(&mut self, head: &Response) -> Result<()>;
+
+    /// So many bytes follow at least.
+    ///
+    /// # Errors
+    /// Ends the response.
+    fn expect(&mut self, length: u64) -> Result<()> {
+        let _ = length;
+        Ok(())
+    }
+
+    /// A piece of the body.
+    ///
+    /// # Errors
+    /// Ends the response.
+    fn data(&mut self, bytes: &[u8]) -> Result<()>;
+}
+
+/// Holds a body in memory.
+#[derive(Debug)]
+pub(crate) struct Collect {
+    body: Vec<u8>,
+    limit: usize,
+}
+
+impl Collect {
+    pub(crate) fn up_to(limit: usize) -> Self {
+        Collect { body: Vec::new(), limit }
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.body
+    }
+}
+
+impl Sink for Collect {
+    fn begin(&mut self, _: &Response) -> Result<()> {
+        self.body.clear();
+        Ok(())
+    }
+
+    fn expect(&mut self, length: u64) -> Result<()> {
+        let room = self.limit.saturating_sub(self.body.len());
+        if usize::try_from(length).map_or(true, |length| length > room) {
+            return Err(Error::TooLarge { what: "the response's body", limit: self.limit });
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<()> {
+        self.expect(bytes.len() as u64)?;
+        self.body.extend_from_slice(bytes);
+        Ok(())
+    }
 }

@@ -138,7 +138,7 @@ impl PrivateDir {
     }
 
     /// Writes a file, in the place of the one that had this name.
-    #[cfg(feature = "agent")]
+    #[cfg(any(feature = "agent", feature = "dbsc"))]
     pub(crate) fn replace(&self, name: &str, content: &[u8], _lock: &Lock) -> Result<Metadata, Problem> {
         self.write(name, content, tempfile::NamedTempFile::persist)
     }

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use url::Host;
+
 /// A DNS name (RFC 1035 section 2.3.4).
 const MAX_HOST: usize = 253;
 
@@ -31,7 +33,7 @@ impl Resolve {
     /// Connects to this address for that host and port.
     #[must_use]
     pub fn new(host: &str, port: u16, address: impl Into<SocketAddr>) -> Self {
-        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let host = written_host(host).unwrap_or_else(|| host.to_ascii_lowercase());
         Resolve { host, port, address: address.into() }
     }
 
@@ -67,7 +69,7 @@ impl FromStr for Resolve {
                 Ok(ip) => SocketAddr::new(ip, port),
                 Err(_) => address.parse().ok()?,
             };
-            Some(Resolve { host: host_name(name)?, port, address })
+            Some(Resolve { host: written_host(name)?, port, address })
         };
         parse().ok_or_else(|| ParseResolveError(text.to_owned()))
     }
@@ -79,6 +81,17 @@ pub(crate) fn port_number(digits: &str) -> Option<u16> {
     (port != 0).then_some(port)
 }
 
+/// A host as people write it, an internationalised name (IDNA) for instance, in its one spelling.
+pub(crate) fn written_host(text: &str) -> Option<String> {
+    if text.is_ascii() {
+        return host_name(text);
+    }
+    match Host::parse(text).ok()? {
+        Host::Domain(name) => host_name(&name),
+        Host::Ipv4(_) | Host::Ipv6(_) => None,
+    }
+}
+
 /// A host's name or address in its one spelling; `None` for what can't be one.
 pub(crate) fn host_name(text: &str) -> Option<String> {
     if let Some(address) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
@@ -86,7 +99,9 @@ pub(crate) fn host_name(text: &str) -> Option<String> {
     }
     let name = text.strip_suffix('.').unwrap_or(text);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let fits = !name.is_empty() && name.len() <= MAX_HOST && name.bytes().all(plain);
+    // To OpenSSL, a name with an empty first label is a suffix, and any certificate below it fits.
+    let labels = name.split('.').all(|label| !label.is_empty());
+    let fits = labels && name.len() <= MAX_HOST && name.bytes().all(plain);
     fits.then(|| name.to_ascii_lowercase())
 }
 
@@ -101,6 +116,8 @@ mod tests {
         assert_eq!(resolve.address, "127.0.0.1:443".parse().unwrap());
         let address = |text: &str| text.parse::<Resolve>().unwrap().address;
         assert_eq!(address("a:443:127.0.0.1:8443"), "127.0.0.1:8443".parse().unwrap());
+        let unicode: Resolve = "B\u{fc}cher.test:443:127.0.0.1".parse().unwrap();
+        assert!(unicode.is_for("xn--bcher-kva.test", 443));
         assert_eq!(address("a:443:::1"), "[::1]:443".parse().unwrap());
         assert_eq!(address("a:443:[::1]"), "[::1]:443".parse().unwrap());
         assert_eq!(address("a:443:[::1]:8443"), "[::1]:8443".parse().unwrap());

@@ -79,6 +79,11 @@ impl Target {
     }
 
     /// A request for the page.
+    #[must_use]
+    pub fn page(&self) -> Request {
+        self.request()
+    }
+
     pub(crate) fn request(&self) -> Request {
         let host = match self.port {
             443 => self.host.clone(),

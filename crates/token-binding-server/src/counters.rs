@@ -61,6 +61,32 @@ counts! {
     CookiesAccepted: "CookiesAccepted", "bound cookies accepted";
     /// Bound cookies that did not reach the application.
     CookiesRefused: "CookiesRefused", "bound cookies refused";
+    /// Responses that offered a registration.
+    DbscOffered: "DBSCOffered", "DBSC: registrations offered";
+    /// Keys registered.
+    DbscRegistered: "DBSCRegistered", "DBSC: keys registered";
+    /// Refreshes that came without a proof, and got a challenge.
+    DbscChallenged: "DBSCChallenged", "DBSC: challenges given";
+    /// Keys proved.
+    DbscRefreshed: "DBSCRefreshed", "DBSC: sessions refreshed";
+    /// Sessions ended for a newer one of the same browser (TB404).
+    DbscEnded: "DBSCEnded", "DBSC: sessions ended, TB404: a newer one is there";
+    /// Pending cookies sealed to a key.
+    DbscCookiesUpgraded: "DBSCCookiesUpgraded", "DBSC: pending cookies bound to a key";
+    /// Cookies that a request had no proof for.
+    DbscCookiesKeptBack: "DBSCCookiesKeptBack", "DBSC: cookies kept back for want of a proof";
+    /// TB405.
+    DbscPutOff: "DBSCPutOff", "DBSC: requests put off, TB405: the browser could not refresh";
+    /// TB401, TB402: no proof as the draft has it.
+    DbscRefusedMalformed: "DBSCRefusedMalformed", "DBSC: refused, TB401, TB402: malformed";
+    /// TB401, TB402: no challenge of this server's and this session's, or an old one.
+    DbscRefusedChallenge: "DBSCRefusedChallenge", "DBSC: refused, TB401, TB402: challenge old or another's";
+    /// TB401, TB402.
+    DbscRefusedSignature: "DBSCRefusedSignature", "DBSC: refused, TB401, TB402: signature wrong";
+    /// TB402.
+    DbscRefusedIdentifier: "DBSCRefusedIdentifier", "DBSC: refused, TB402: session identifier changed";
+    /// TB403.
+    DbscRefusedFault: "DBSCRefusedFault", "DBSC: refused, TB403: could not be decided";
 }
 
 /// What the server's processes share. Zeroed memory is a valid value.

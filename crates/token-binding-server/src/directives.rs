@@ -9,7 +9,8 @@ use token_binding::{KeyParameters, ProtocolVersion};
 use crate::config::{DirectoryConfig, ServerConfig};
 use crate::cookies::realm::Realm;
 use crate::cookies::settings::CookiePolicy;
-use crate::peers::TrustedProxies;
+use crate::dbsc::settings as dbsc;
+use crate::peers::{NoNetwork, TrustedProxies};
 use crate::variable::{PassVar, Variable};
 use crate::words::{DirectiveError, one};
 
@@ -44,7 +45,7 @@ pub enum Section<'a> {
     Directory(&'a mut DirectoryConfig),
 }
 
-pub const DIRECTIVES: [Directive; 17] = [
+pub const DIRECTIVES: [Directive; 23] = [
     Directive {
         name: c"TokenBindingEnabled",
         place: Place::Server,
@@ -72,7 +73,7 @@ pub const DIRECTIVES: [Directive; 17] = [
     Directive {
         name: c"TokenBindingPassVar",
         place: Place::ServerAndDirectory,
-        help: c"what is passed on: none, or some of provided referred other context certificate (default: all but context)",
+        help: c"what is passed on: none, or some of provided referred other context certificate device (default: all but context)",
         set: Setter::Directory(|config, words| pass_var(&mut config.pass, words)),
     },
     Directive {
@@ -138,7 +139,7 @@ pub const DIRECTIVES: [Directive; 17] = [
     Directive {
         name: c"TokenBindingCookiePolicy",
         place: Place::Server,
-        help: c"optional or required: may clients without Token Binding have the bound cookies, unbound (default optional)",
+        help: c"optional or required: may clients without a key (Token Binding or DBSC) have the bound cookies, unbound (default optional)",
         set: Setter::Server(|config, words| set(&mut config.cookies.policy, cookie_policy(words))),
     },
     Directive {
@@ -146,6 +147,42 @@ pub const DIRECTIVES: [Directive; 17] = [
         place: Place::Server,
         help: c"a name: virtual hosts of one realm and secret share their bound cookies (default: the ServerName without port)",
         set: Setter::Server(|config, words| set(&mut config.cookies.realm, Realm::parse(words))),
+    },
+    Directive {
+        name: c"TokenBindingDBSC",
+        place: Place::Server,
+        help: c"On or Off: bind the cookies of TokenBindingCookie to keys of today's browsers by DBSC, for clients without Token Binding (default Off)",
+        set: Setter::Server(|config, words| set(&mut config.cookies.dbsc.enabled, on_or_off(words))),
+    },
+    Directive {
+        name: c"TokenBindingDBSCPath",
+        place: Place::Server,
+        help: c"the path, from / to /, under which browsers register and refresh (default /.well-known/token-binding-dbsc/)",
+        set: Setter::Server(|config, words| set(&mut config.cookies.dbsc.path, dbsc::path(words))),
+    },
+    Directive {
+        name: c"TokenBindingDBSCLifetime",
+        place: Place::Server,
+        help: c"how many seconds one proof of a browser's key counts, from 10 to 86400 (default 600)",
+        set: Setter::Server(|config, words| set(&mut config.cookies.dbsc.lifetime, dbsc::lifetime(words))),
+    },
+    Directive {
+        name: c"TokenBindingDBSCInitiators",
+        place: Place::Server,
+        help: c"*, none, or hosts of other sites whose links may have a session refreshed first (default *)",
+        set: Setter::Server(|config, words| config.cookies.dbsc.add_initiators(words)),
+    },
+    Directive {
+        name: c"TokenBindingDBSCSite",
+        place: Place::Server,
+        help: c"none, or a domain: one session for it and all hosts below it, for cookies with Domain= (default none)",
+        set: Setter::Server(|config, words| set(&mut config.cookies.dbsc.site, dbsc::site(words))),
+    },
+    Directive {
+        name: c"TokenBindingDeviceEnvVar",
+        place: Place::Server,
+        help: c"environment variable of the key that a device has proved (default Sec-Device-Bound-Session-Key)",
+        set: Setter::EnvName(Variable::Device),
     },
 ];
 
@@ -221,7 +258,7 @@ fn min_version(words: &[&str]) -> Result<ProtocolVersion, DirectiveError> {
 
 /// Repeated lines of one section add up, as they did in the C module.
 fn pass_var(field: &mut Option<PassVar>, words: &[&str]) -> Result<(), DirectiveError> {
-    const ALLOWED: &str = "none, or one or more of provided, referred, other, context, certificate";
+    const ALLOWED: &str = "none, or one or more of provided, referred, other, context, certificate, device";
     let none = |word: &&&str| word.eq_ignore_ascii_case("none");
     if words.is_empty() {
         return Err(DirectiveError::missing(ALLOWED));
@@ -259,7 +296,9 @@ fn trusted_proxies(field: &mut Option<TrustedProxies>, words: &[&str]) -> Result
     }
     let networks = words
         .iter()
-        .map(|word| word.parse().map_err(|why| DirectiveError::invalid_because(word, why, ALLOWED)))
+        .map(|word| {
+            word.parse().map_err(|why: NoNetwork| DirectiveError::invalid_because(word, why, ALLOWED))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     field.get_or_insert_default().extend(networks);
     Ok(())

@@ -86,7 +86,7 @@ pub enum Reserved {
     Provided,
     Referred,
     Other,
-    /// `Sec-Token-Binding-Context` or `TB_SSL_CLIENT_CERT_FINGERPRINT`, which are taken from nobody, or a spelling of a
+    /// `Sec-Token-Binding-Context`, `TB_SSL_CLIENT_CERT_FINGERPRINT` or `Sec-Device-Bound-Session-Key`, which are taken from nobody, or a spelling of a
     /// reserved name that a CGI program could not tell from it.
     Spoof,
 }
@@ -111,13 +111,14 @@ pub fn is_forbidden_in_trailers(name: &[u8], binds_cookies: bool) -> bool {
 }
 
 /// The reserved names: letters and dashes.
-static RESERVED: [(&[u8], Reserved); 6] = [
+static RESERVED: [(&[u8], Reserved); 7] = [
     (SEC_TOKEN_BINDING.as_bytes(), Reserved::TokenBinding),
     (SEC_PROVIDED_TOKEN_BINDING_ID.as_bytes(), Reserved::Provided),
     (SEC_REFERRED_TOKEN_BINDING_ID.as_bytes(), Reserved::Referred),
     (SEC_OTHER_TOKEN_BINDING_ID.as_bytes(), Reserved::Other),
     (SEC_TOKEN_BINDING_CONTEXT.as_bytes(), Reserved::Spoof),
     (b"TB-SSL-Client-Cert-Fingerprint", Reserved::Spoof),
+    (b"Sec-Device-Bound-Session-Key", Reserved::Spoof),
 ];
 
 /// Whether `name` is one of ours.

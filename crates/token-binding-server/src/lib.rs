@@ -8,6 +8,7 @@
 //! | [`texts`], [`bindings`] | a request's Token Bindings: proved on its connection, or vouched for by a trusted proxy |
 //! | [`peers`] | the proxies that are believed |
 //! | [`cookies`] | which cookies are bound, how they are sealed and unsealed |
+//! | [`dbsc`] | keys for clients without Token Binding (Device Bound Session Credentials) |
 //! | [`headers`] | the names that a client must not be able to set |
 //! | [`counters`] | what mod_status shows |
 //! | [`variable`] | what the application is told |
@@ -23,6 +24,7 @@ pub mod channel;
 pub mod config;
 pub mod cookies;
 pub mod counters;
+pub mod dbsc;
 pub mod directives;
 pub mod headers;
 pub mod outcome;

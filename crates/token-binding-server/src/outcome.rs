@@ -71,6 +71,8 @@ pub enum Response {
     BadRequest,
     /// 500 Internal Server Error: the server's.
     ServerError,
+    /// 503 Service Unavailable: the client should try again.
+    Unavailable,
 }
 
 /// How loud a line of the error log is.
@@ -159,6 +161,12 @@ pub mod tags {
     pub const COOKIE_WITHHELD: &str = "TB302";
     pub const COOKIE_TOO_LONG: &str = "TB303";
     pub const COOKIE_FAULT: &str = "TB304";
+    pub const DBSC_REGISTRATION: &str = "TB401";
+    pub const DBSC_REFRESH: &str = "TB402";
+    pub const DBSC_FAULT: &str = "TB403";
+    pub const DBSC_ENDED: &str = "TB404";
+    pub const DBSC_PUT_OFF: &str = "TB405";
+    pub const DBSC_CONFIGURATION: &str = "TB406";
     pub const PANIC: &str = "TB901";
 }
 

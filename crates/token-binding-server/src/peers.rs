@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use thiserror::Error;
 
 /// The networks that trusted proxies connect from.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -41,26 +42,35 @@ impl FromIterator<Network> for TrustedProxies {
 pub struct Network(IpNet);
 
 impl FromStr for Network {
-    /// What is wrong with it, printed behind the word; empty where that is obvious.
-    type Err = &'static str;
+    type Err = NoNetwork;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         let (address, prefix) = match word.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix_length(prefix).ok_or("")?)),
+            Some((address, prefix)) => (address, Some(prefix_length(prefix).ok_or(NoNetwork::Form)?)),
             None => (word, None),
         };
         // Rust reads no octet with a zero before it, which others take for octal; ipnet does.
-        let address: IpAddr = address.parse().map_err(|_| "")?;
+        let address: IpAddr = address.parse().map_err(|_| NoNetwork::Form)?;
         let network = match prefix {
-            Some(prefix) => IpNet::new(address, prefix).map_err(|_| "")?,
+            Some(prefix) => IpNet::new(address, prefix).map_err(|_| NoNetwork::Form)?,
             None => IpNet::from(address),
         };
         let network = canonical(network);
         if network.prefix_len() == 0 {
-            return Err(": that is every client, and each could pass for any other");
+            return Err(NoNetwork::Everybody);
         }
         Ok(Self(network))
     }
+}
+
+/// Why a word names no network of proxies. Its words are printed behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NoNetwork {
+    /// It is neither an address nor a network: nothing more need be said.
+    #[error("")]
+    Form,
+    #[error(": that is every client, and each could pass for any other")]
+    Everybody,
 }
 
 /// Decimal digits only, and no zero before them.
@@ -137,7 +147,7 @@ mod tests {
     #[test]
     fn everybody_is_not_a_proxy() {
         for word in ["0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96"] {
-            assert!(word.parse::<Network>().unwrap_err().contains("every client"));
+            assert_eq!(word.parse::<Network>(), Err(NoNetwork::Everybody));
         }
     }
 }

@@ -1,15 +1,16 @@
-//! What configuration can ask of a request's Token Bindings: `Require token-binding ...`, and `TOKEN_BINDING(...)` in
+//! What configuration can ask of a request's client: `Require token-binding ...`, and `TOKEN_BINDING(...)` in
 //! httpd's expressions.
 
 use std::borrow::Cow;
+use std::ffi::CStr;
 
 use openssl::sha::Sha256;
 use thiserror::Error;
 
-use crate::bindings::TokenBindings;
+use crate::variable::Facts;
 use crate::words::DirectiveError;
 
-/// `Require token-binding [provided|referred|not]`.
+/// `Require token-binding [provided|referred|not|device]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requirement {
     /// The client has proved its key.
@@ -18,29 +19,38 @@ pub enum Requirement {
     Referred,
     /// It has not proved any.
     Not,
+    /// It has proved the key of its device (DBSC).
+    Device,
 }
 
 impl Requirement {
     /// The words behind `Require token-binding`.
     pub fn parse(words: &str) -> Result<Self, DirectiveError> {
-        const ALLOWED: &str = "provided (also when nothing is said), referred, not";
+        const ALLOWED: &str = "provided (also when nothing is said), referred, not, device";
         let mut words = words.split_ascii_whitespace();
         let word = words.next().unwrap_or("provided");
         if let Some(second) = words.next() {
             return Err(DirectiveError::second(second, ALLOWED));
         }
-        [("provided", Self::Provided), ("referred", Self::Referred), ("not", Self::Not)]
+        const KNOWN: [(&str, Requirement); 4] = [
+            ("provided", Requirement::Provided),
+            ("referred", Requirement::Referred),
+            ("not", Requirement::Not),
+            ("device", Requirement::Device),
+        ];
+        KNOWN
             .into_iter()
             .find(|(known, _)| word.eq_ignore_ascii_case(known))
             .map(|(_, requirement)| requirement)
             .ok_or_else(|| DirectiveError::invalid(word, ALLOWED))
     }
 
-    pub fn is_met(self, bindings: Option<&TokenBindings>) -> bool {
+    pub fn is_met(self, facts: Facts<'_>) -> bool {
         match self {
-            Self::Provided => bindings.is_some(),
-            Self::Referred => bindings.is_some_and(|bindings| bindings.referred().is_some()),
-            Self::Not => bindings.is_none(),
+            Self::Provided => facts.bindings.is_some(),
+            Self::Referred => facts.bindings.is_some_and(|bindings| bindings.referred().is_some()),
+            Self::Not => facts.bindings.is_none(),
+            Self::Device => facts.device.is_some(),
         }
     }
 }
@@ -54,16 +64,18 @@ pub enum Question {
     ReferredHash,
     Other,
     KeyParameters,
+    Device,
 }
 
 impl Question {
-    const ALL: [(&'static str, Self); 6] = [
+    const ALL: [(&'static str, Self); 7] = [
         ("provided", Self::Provided),
         ("provided_hash", Self::ProvidedHash),
         ("referred", Self::Referred),
         ("referred_hash", Self::ReferredHash),
         ("other", Self::Other),
         ("key_parameters", Self::KeyParameters),
+        ("device", Self::Device),
     ];
 
     pub fn parse(word: &str) -> Result<Self, UnknownQuestion> {
@@ -72,14 +84,16 @@ impl Question {
     }
 
     /// `None` where there is nothing to answer with.
-    pub fn answer(self, bindings: &TokenBindings) -> Option<Cow<'_, str>> {
+    pub fn answer(self, facts: Facts<'_>) -> Option<Cow<'_, str>> {
+        let bindings = facts.bindings;
         match self {
-            Self::Provided => Some(bindings.provided().base64url().into()),
-            Self::ProvidedHash => Some(hash(bindings.provided().as_bytes()).into()),
-            Self::Referred => bindings.referred().map(|id| id.base64url().into()),
-            Self::ReferredHash => bindings.referred().map(|id| hash(id.as_bytes()).into()),
-            Self::Other => bindings.others().map(Into::into),
-            Self::KeyParameters => Some(bindings.provided().key_parameters().to_string().into()),
+            Self::Provided => Some(bindings?.provided().base64url().into()),
+            Self::ProvidedHash => Some(hash(bindings?.provided().as_bytes()).into()),
+            Self::Referred => bindings?.referred().map(|id| id.base64url().into()),
+            Self::ReferredHash => bindings?.referred().map(|id| hash(id.as_bytes()).into()),
+            Self::Other => bindings?.others().map(Into::into),
+            Self::KeyParameters => Some(bindings?.provided().key_parameters().to_string().into()),
+            Self::Device => facts.device.map(CStr::to_string_lossy),
         }
     }
 }
@@ -118,8 +132,21 @@ mod tests {
 
     #[test]
     fn nobody_is_not_bound() {
-        assert!(Requirement::Not.is_met(None));
-        assert!(!Requirement::Provided.is_met(None) && !Requirement::Referred.is_met(None));
+        let nobody = Facts::default();
+        assert!(Requirement::Not.is_met(nobody));
+        for requirement in [Requirement::Provided, Requirement::Referred, Requirement::Device] {
+            assert!(!requirement.is_met(nobody));
+        }
+    }
+
+    #[test]
+    fn a_device_is_not_a_token_binding() {
+        let device = Facts { device: Some(c"key"), ..Facts::default() };
+        assert!(Requirement::Device.is_met(device) && Requirement::Not.is_met(device));
+        assert!(!Requirement::Provided.is_met(device));
+        assert_eq!(Question::Device.answer(device).as_deref(), Some("key"));
+        assert_eq!(Question::Provided.answer(device), None);
+        assert_eq!(Question::Device.answer(Facts::default()), None);
     }
 
     #[test]

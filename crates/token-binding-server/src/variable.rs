@@ -19,11 +19,13 @@ pub enum Variable {
     Context,
     /// base64url(SHA-256(DER)) of the client's TLS certificate: `x5t#S256` (RFC 8705 s3.1).
     Certificate,
+    /// The key that a device has proved (DBSC): base64url of its thumbprint (RFC 7638, SHA-256).
+    Device,
 }
 
 impl Variable {
-    pub const ALL: [Self; 5] =
-        [Self::Provided, Self::Referred, Self::Other, Self::Context, Self::Certificate];
+    pub const ALL: [Self; 6] =
+        [Self::Provided, Self::Referred, Self::Other, Self::Context, Self::Certificate, Self::Device];
 
     /// The environment variable, unless configured otherwise.
     pub const fn default_env_name(self) -> &'static CStr {
@@ -39,6 +41,7 @@ impl Variable {
             Self::Other => &[c"Sec-Other-Token-Binding-ID"],
             Self::Context => &[c"Sec-Token-Binding-Context"],
             Self::Certificate => &[c"TB_SSL_CLIENT_CERT_FINGERPRINT", c"TB-SSL-Client-Cert-Fingerprint"],
+            Self::Device => &[c"Sec-Device-Bound-Session-Key"],
         }
     }
 
@@ -50,6 +53,7 @@ impl Variable {
             Self::Other => c"HTTP_SEC_OTHER_TOKEN_BINDING_ID",
             Self::Context => c"HTTP_SEC_TOKEN_BINDING_CONTEXT",
             Self::Certificate => c"HTTP_TB_SSL_CLIENT_CERT_FINGERPRINT",
+            Self::Device => c"HTTP_SEC_DEVICE_BOUND_SESSION_KEY",
         }
     }
 
@@ -66,12 +70,8 @@ impl Variable {
             Self::Other => "other",
             Self::Context => "context",
             Self::Certificate => "certificate",
+            Self::Device => "device",
         }
-    }
-
-    /// Whether it is passed on by default. The context is not: it holds keying material.
-    const fn is_default(self) -> bool {
-        !matches!(self, Self::Context)
     }
 
     /// The directive that names its environment variable, if it can have another name.
@@ -82,6 +82,7 @@ impl Variable {
             Self::Other => Some("TokenBindingOtherEnvVar"),
             Self::Context => Some("TokenBindingContextEnvVar"),
             Self::Certificate => None,
+            Self::Device => Some("TokenBindingDeviceEnvVar"),
         }
     }
 }
@@ -96,47 +97,56 @@ impl<T> PerVariable<T> {
     }
 
     pub fn get(&self, variable: Variable) -> &T {
-        let Self([provided, referred, other, context, certificate]) = self;
+        let Self([provided, referred, other, context, certificate, device]) = self;
         match variable {
             Variable::Provided => provided,
             Variable::Referred => referred,
             Variable::Other => other,
             Variable::Context => context,
             Variable::Certificate => certificate,
+            Variable::Device => device,
         }
     }
 
     pub fn set(&mut self, variable: Variable, value: T) {
-        let Self([provided, referred, other, context, certificate]) = self;
+        let Self([provided, referred, other, context, certificate, device]) = self;
         *match variable {
             Variable::Provided => provided,
             Variable::Referred => referred,
             Variable::Other => other,
             Variable::Context => context,
             Variable::Certificate => certificate,
+            Variable::Device => device,
         } = value;
     }
 }
 
-/// The variables that `TokenBindingPassVar` passes on.
-pub type PassVar = PerVariable<bool>;
+/// The variables that `TokenBindingPassVar` passes on: a bit for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassVar(u8);
 
 impl PassVar {
-    pub const NONE: Self = Self([false; Variable::ALL.len()]);
-    /// The default.
-    pub const DEFAULT: Self = {
-        let [a, b, c, d, e] = Variable::ALL;
-        Self([a.is_default(), b.is_default(), c.is_default(), d.is_default(), e.is_default()])
-    };
+    pub const NONE: Self = Self(0);
+    /// The default: all but the context, which holds keying material.
+    pub const DEFAULT: Self = Self::NONE
+        .with(Variable::Provided)
+        .with(Variable::Referred)
+        .with(Variable::Other)
+        .with(Variable::Certificate)
+        .with(Variable::Device);
 
     #[inline]
-    pub fn includes(&self, variable: Variable) -> bool {
-        *self.get(variable)
+    pub const fn includes(self, variable: Variable) -> bool {
+        self.0 & Self::bit(variable) != 0
     }
 
-    pub fn with(mut self, variable: Variable) -> Self {
-        self.set(variable, true);
-        self
+    #[must_use]
+    pub const fn with(self, variable: Variable) -> Self {
+        Self(self.0 | Self::bit(variable))
+    }
+
+    const fn bit(variable: Variable) -> u8 {
+        1 << variable as u8
     }
 }
 
@@ -146,6 +156,8 @@ pub struct Facts<'a> {
     pub bindings: Option<&'a TokenBindings>,
     /// The value of [`Variable::Certificate`].
     pub certificate: Option<&'a CStr>,
+    /// The value of [`Variable::Device`].
+    pub device: Option<&'a CStr>,
 }
 
 /// A variable's value.
@@ -166,13 +178,14 @@ impl<'a> Facts<'a> {
             Variable::Other => texts?.others.as_deref(),
             Variable::Context => return self.bindings?.context().map(Value::Made),
             Variable::Certificate => self.certificate,
+            Variable::Device => self.device,
         };
         kept.map(Value::Kept)
     }
 
     #[inline]
     pub fn is_empty(self) -> bool {
-        matches!(self, Self { bindings: None, certificate: None })
+        matches!(self, Self { bindings: None, certificate: None, device: None })
     }
 
     /// The value of [`Variable::Provided`], if no other one of `pass` has a value. Most clients prove one key.
@@ -180,6 +193,7 @@ impl<'a> Facts<'a> {
     pub fn only_provided(self, pass: PassVar) -> Option<&'a CStr> {
         let texts = self.bindings?.texts();
         let is_simple = self.certificate.is_none()
+            && self.device.is_none()
             && texts.referred.is_none()
             && texts.others.is_none()
             && pass.includes(Variable::Provided)

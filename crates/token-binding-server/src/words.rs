@@ -13,7 +13,7 @@ pub enum DirectiveError {
     Second { second: String, allowed: Cow<'static, str> },
     /// `why` is printed behind the word; empty where it is obvious.
     #[error("invalid value \"{word}\"{why}; allowed: {allowed}")]
-    Invalid { word: String, why: &'static str, allowed: Cow<'static, str> },
+    Invalid { word: String, why: String, allowed: Cow<'static, str> },
     /// The word is not shown: somebody may have written the secret itself there.
     #[error("invalid value (not shown: it may be a secret); allowed: {allowed}")]
     InvalidSecret { allowed: Cow<'static, str> },
@@ -42,10 +42,10 @@ impl DirectiveError {
 
     pub(crate) fn invalid_because(
         word: &str,
-        why: &'static str,
+        why: impl ToString,
         allowed: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::Invalid { word: word.to_owned(), why, allowed: allowed.into() }
+        Self::Invalid { word: word.to_owned(), why: why.to_string(), allowed: allowed.into() }
     }
 
     pub(crate) fn not_alone(word: &str, allowed: impl Into<Cow<'static, str>>) -> Self {

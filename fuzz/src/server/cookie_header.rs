@@ -28,8 +28,10 @@ pub fn cookie_header(data: &[u8]) {
     }
     for client in [ALICE, Client::Unbound] {
         let incoming = checked(binder, client, header);
-        let seals =
-            header.windows(4).filter(|four| [b"tb2b", b"tb2u"].iter().any(|start| four == start)).count();
+        let seals = header
+            .windows(4)
+            .filter(|four| [b"tb2b", b"tb2u", b"tb2p"].iter().any(|start| four == start))
+            .count();
         assert!(incoming.accepted <= seals as u64, "more were accepted than there are seals");
         if incoming.accepted == 0 {
             assert_nothing_bound(&words, binder, client, &incoming);

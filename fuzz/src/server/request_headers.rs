@@ -16,13 +16,14 @@ const NEGOTIATED: Standing = Standing::Negotiated(Negotiated {
 });
 
 /// The variables that CGI programs must not get from a client.
-const VARIABLES: [&[u8]; 6] = [
+const VARIABLES: [&[u8]; 7] = [
     b"HTTP_SEC_TOKEN_BINDING",
     b"HTTP_SEC_PROVIDED_TOKEN_BINDING_ID",
     b"HTTP_SEC_REFERRED_TOKEN_BINDING_ID",
     b"HTTP_SEC_OTHER_TOKEN_BINDING_ID",
     b"HTTP_SEC_TOKEN_BINDING_CONTEXT",
     b"HTTP_TB_SSL_CLIENT_CERT_FINGERPRINT",
+    b"HTTP_SEC_DEVICE_BOUND_SESSION_KEY",
 ];
 
 /// A request's header lines: which are taken out, what is believed of them and by whom.
@@ -96,7 +97,11 @@ fn spoofs(name: &[u8]) {
     let is_dashed = name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
     match reserved(name) {
         Some(Reserved::Spoof) => {
-            let ours_alone = [&b"Sec-Token-Binding-Context"[..], b"TB-SSL-Client-Cert-Fingerprint"];
+            let ours_alone = [
+                &b"Sec-Token-Binding-Context"[..],
+                b"TB-SSL-Client-Cert-Fingerprint",
+                b"Sec-Device-Bound-Session-Key",
+            ];
             assert!(!is_dashed || ours_alone.iter().any(|ours| name.eq_ignore_ascii_case(ours)))
         }
         Some(_) => assert!(is_dashed),

@@ -8,7 +8,14 @@ pub fn seal(data: &[u8]) {
     let Some((name, rest)) = short(rest) else { return };
     let Some((id, value)) = short(rest) else { return };
     let form = if flags & 1 == 1 { Form::Encrypted } else { Form::Readable };
-    let client = if flags & 2 == 2 { SealedFor::Unbound } else { SealedFor::Key(id) };
+    let mut thumbprint = [0; 32];
+    thumbprint.iter_mut().zip(id).for_each(|(place, byte)| *place = *byte);
+    let client = match flags >> 1 & 3 {
+        0 => SealedFor::Key(id),
+        1 => SealedFor::Unbound,
+        2 => SealedFor::Device(&thumbprint),
+        _ => SealedFor::Pending,
+    };
 
     let sealed = seal_value(&KEYRING, form, name, value, client);
     assert_eq!(sealed.len(), form.length(value.len()));
@@ -18,12 +25,18 @@ pub fn seal(data: &[u8]) {
     assert_eq!(unseal(&KEYRING, &[name, b"x"].concat(), &sealed, client), Err(Broken::Invalid));
     let longer = [id, b"x"].concat();
     let (other, broken) = match client {
-        SealedFor::Unbound => (SealedFor::Key(id), Broken::ForUnbound),
+        SealedFor::Unbound | SealedFor::Pending => (SealedFor::Key(id), Broken::ForUnbound),
         SealedFor::Key(_) => (SealedFor::Unbound, Broken::ForBound),
+        SealedFor::Device(_) => (SealedFor::Pending, Broken::ForDevice),
     };
     assert_eq!(unseal(&KEYRING, name, &sealed, other), Err(broken));
     if client == SealedFor::Key(id) {
         assert_eq!(unseal(&KEYRING, name, &sealed, SealedFor::Key(&longer)), Err(Broken::Invalid));
+    }
+    if let SealedFor::Device(thumbprint) = client {
+        let mut another = *thumbprint;
+        another[usize::from(flags) % 32] ^= 1;
+        assert_eq!(unseal(&KEYRING, name, &sealed, SealedFor::Device(&another)), Err(Broken::Invalid));
     }
     changed(name, &sealed, client, usize::from(flags) * 251 + value.len());
     borders(form, name, value, client);

@@ -4,10 +4,10 @@ use token_binding_server::cookies::settings::{Binder, Client};
 
 use crate::httpd::request::Request;
 
-use crate::module::state::{ClientKind, Known as _};
+use crate::module::state::{ClientKind, DbscClient, DbscState, Known as _};
 
 /// What binds cookies on the request's virtual host, if anything does. `Err`: something should, and its keys are missing.
-pub(super) fn binder(request: Request<'_>) -> Result<Option<Binder<'_>>, ()> {
+pub(in crate::module) fn binder(request: Request<'_>) -> Result<Option<Binder<'_>>, ()> {
     request.server_config().ok_or(())?.cookies.binder().map_err(|_| ())
 }
 
@@ -17,10 +17,14 @@ pub(in crate::module) fn are_bound(request: Request<'_>) -> bool {
 }
 
 /// Whom the request comes from.
-pub(super) fn client(request: Request<'_>, kind: ClientKind) -> Client<'_> {
+pub(super) fn client<'r>(request: Request<'r>, kind: ClientKind, dbsc: Option<&'r DbscState>) -> Client<'r> {
     match (kind, request.bindings()) {
         (ClientKind::Bound, Some(bindings)) => Client::Bound(bindings.provided().as_bytes()),
-        (ClientKind::Unbound, None) => Client::Unbound,
+        (ClientKind::Unbound, None) => match dbsc.map(|dbsc| &dbsc.client) {
+            None => Client::Unbound,
+            Some(DbscClient::Proved(proved, _)) => Client::Device(proved),
+            Some(DbscClient::Waiting(waiting, now)) => Client::Waiting(waiting, *now),
+        },
         (ClientKind::Trace, _) => Client::Trace,
         _ => Client::Unknown,
     }

@@ -61,17 +61,17 @@ impl OutputFilter for TellCaches {
 }
 
 fn is_personal(request: Request<'_>) -> bool {
-    request.bindings().is_some() || had_cookie(request)
+    request.has_key() || had_cookie(request)
 }
 
 fn had_cookie(request: Request<'_>) -> bool {
     request.cookies().is_some_and(|state| state.had_cookie)
 }
 
-/// Whether the answer depends on what somebody asked of the client's Token Binding. Those who include parts in a page can ask
+/// Whether the answer depends on what somebody asked of the client's key. Those who include parts in a page can ask
 /// when its headers have left.
 pub(super) fn is_asked(request: Request<'_>) -> bool {
-    request.is_asked() || (request.bindings().is_some() && INCLUDES.is_in(request))
+    request.is_asked() || (request.has_key() && INCLUDES.is_in(request))
 }
 
 fn sets_bound_cookie(request: Request<'_>) -> bool {

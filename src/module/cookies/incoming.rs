@@ -6,19 +6,24 @@ use std::ffi::CStr;
 use std::fmt::Write as _;
 
 use token_binding_server::cookies::incoming::{self, Cause, Incoming, RefusedCookie};
+use token_binding_server::cookies::settings::{Binder, Client};
 use token_binding_server::counters::Count;
+use token_binding_server::dbsc::device::take;
+use token_binding_server::dbsc::now;
 use token_binding_server::outcome::{Level, Response, tags};
 
 use crate::httpd::request::Request;
 
 use super::binder::{are_bound, binder, client, shown};
 use crate::module::log::log;
-use crate::module::state::{ClientKind, CookieState, Known as _};
+use crate::module::state::{ClientKind, CookieState, DbscState, Known as _};
 use crate::module::status::count;
 
 const COOKIE: &CStr = c"Cookie";
 /// RFC 2965's, too. httpd's own `ap_cookie_read` takes cookies from it (mod_session_cookie, mod_auth_form, mod_lua).
 const COOKIE_2: &CStr = c"Cookie2";
+/// By which a browser says that it could not refresh a session (DBSC).
+const SKIPPED: &CStr = c"Secure-Session-Skipped";
 /// How many cookies one log line names.
 const NAMED: usize = 4;
 
@@ -41,21 +46,38 @@ fn rewrite(request: Request<'_>, kind: ClientKind) -> Response {
         kind => kind,
     };
     let kind = if request.is_trace() { ClientKind::Trace } else { kind };
+    let mut response = Response::Serve;
     let headers = request.headers();
-    let mut state = CookieState { kind, had_cookie: false, sealed: RefCell::default() };
+    let mut state = CookieState { kind, had_cookie: false, dbsc: None, sealed: RefCell::default() };
     let mut incoming = Incoming::default();
+    let mut header = None;
     if headers.get(COOKIE).is_some() {
         // httpd joins lines of one name itself, but HTTP/2 and other modules have their own ways to fill the table.
         let mut lines = headers.all(COOKIE).map(CStr::to_bytes);
-        let header = match (lines.next(), lines.next()) {
+        header = Some(match (lines.next(), lines.next()) {
             (Some(one), None) => Cow::Borrowed(one),
             (first, second) => {
                 let all: Vec<&[u8]> = first.into_iter().chain(second).chain(lines).collect();
                 Cow::Owned(all.join(&b"; "[..]))
             }
-        };
-        incoming = incoming::rewrite(binder, client(request, kind), &header);
+        });
+    }
+    if binder.dbsc.is_on() {
+        state.dbsc = take_own(binder, kind, &mut header);
+    }
+    if let Some(header) = header {
+        let client = client(request, kind, state.dbsc.as_deref());
+        incoming = incoming::rewrite(binder, client, &header);
+        if state.dbsc.is_some() && is_put_off(request, binder, &incoming) {
+            state = CookieState { kind: ClientKind::Unknown, dbsc: None, ..state };
+            response = put_off(request);
+            // Of what the error document is served with, nothing is known.
+            incoming = incoming::rewrite(binder, Client::Unknown, &header);
+        }
         state.had_cookie = incoming.accepted > 0;
+        if let Some(dbsc) = &state.dbsc {
+            dbsc.upgrades.set(std::mem::take(&mut incoming.upgrades));
+        }
         match &incoming.header {
             Some(header) => headers.set(COOKIE, request.pool().copy_bytes(header)),
             None => headers.unset(COOKIE),
@@ -65,9 +87,55 @@ fn rewrite(request: Request<'_>, kind: ClientKind) -> Response {
         headers.unset(COOKIE_2);
         incoming.refused.push(RefusedCookie { name: None, cause: Cause::Cookie2 });
     }
-    report(request, &incoming);
+    if state.dbsc.is_none() || !is_for_endpoint(request, binder) {
+        report(request, &incoming);
+    }
     request.keep_cookies(state);
-    Response::Serve
+    response
+}
+
+/// Takes the module's own cookies out of the header: what it says of the client, if that is one that DBSC is for.
+#[inline(never)]
+fn take_own(
+    binder: Binder<'_>,
+    kind: ClientKind,
+    header: &mut Option<Cow<'_, [u8]>>,
+) -> Option<Box<DbscState>> {
+    let (dbsc, now) = (binder.dbsc()?, now());
+    let taken = header.as_deref().and_then(|header| take(dbsc, binder.keyring, now, header));
+    let (short_lived, newest) = taken.map_or((None, None), |taken| {
+        *header = Some(Cow::Owned(taken.header));
+        (taken.cookie, taken.newest)
+    });
+    (kind == ClientKind::Unbound).then(|| Box::new(DbscState::new(short_lived, newest, now)))
+}
+
+/// Whether the browser says that it could not refresh a session which cookies are bound to. A page as for nobody would have the
+/// application overwrite its session.
+fn is_put_off(request: Request<'_>, binder: Binder<'_>, incoming: &Incoming) -> bool {
+    incoming.kept_back() > 0 && request.headers().get(SKIPPED).is_some() && !is_for_endpoint(request, binder)
+}
+
+/// Whether this module answers the request itself: what is in its cookies does not matter then.
+#[inline(never)]
+fn is_for_endpoint(request: Request<'_>, binder: Binder<'_>) -> bool {
+    binder.dbsc().is_some_and(|dbsc| dbsc.endpoint(request.path()).is_some())
+}
+
+/// Has the client try again later.
+fn put_off(request: Request<'_>) -> Response {
+    count(Count::DbscPutOff, 1);
+    log(
+        request.sink(),
+        Level::Info,
+        format_args!(
+            "{}: DBSC: request put off: the browser could not refresh the session that its cookies are bound to",
+            tags::DBSC_PUT_OFF
+        ),
+    );
+    let [_, surviving] = request.response_headers();
+    surviving.set(c"Retry-After", c"5");
+    Response::Unavailable
 }
 
 /// Counts, and says in one line what did not reach the application, and why.
@@ -77,6 +145,7 @@ fn report(request: Request<'_>, incoming: &Incoming) {
     if incoming.refused.is_empty() {
         return;
     }
+    count(Count::DbscCookiesKeptBack, incoming.kept_back() as u64);
     let mut line = String::new();
     for (number, cookie) in incoming.refused.iter().take(NAMED).enumerate() {
         let between = if number == 0 { ":" } else { ";" };
@@ -91,6 +160,7 @@ fn report(request: Request<'_>, incoming: &Incoming) {
 }
 
 fn fault(request: Request<'_>, what: &str) -> Response {
-    log(request.sink(), Level::Error, format_args!("{}: {what}; refused", tags::COOKIE_FAULT));
+    let (tag, place) = (tags::COOKIE_FAULT, request.server().place());
+    log(request.sink(), Level::Error, format_args!("{tag}: {what}; refused (of {place})"));
     Response::ServerError
 }

@@ -6,7 +6,7 @@ mod caches;
 mod incoming;
 mod outgoing;
 
-pub(super) use binder::are_bound;
+pub(super) use binder::{are_bound, binder};
 pub(super) use caches::{TellCaches, find_others};
 pub(super) use incoming::receive;
 pub(super) use outgoing::{SealCookies, check_all};
@@ -26,11 +26,11 @@ pub(super) fn prepare(request: Request<'_>, binds_cookies: bool) {
     }
 }
 
-/// Somebody has asked for the client's Token Binding, perhaps when the filters were there already: the answer depends on it.
+/// Somebody has asked for the client's key, perhaps when the filters were there already: the answer depends on it.
 pub(super) fn note_asked(request: Request<'_>) {
     request.note_asked();
     let whole = request.whole();
-    if whole.bindings().is_some() && whole.is_prepared() {
+    if whole.has_key() && whole.is_prepared() {
         SealCookies::add_once(whole);
     }
 }

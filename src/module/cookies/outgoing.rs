@@ -1,9 +1,11 @@
 //! A response's `Set-Cookie` lines: sealed when they are final.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
+use token_binding_server::cookies::incoming::Upgrade;
 use token_binding_server::cookies::outgoing::{self, BoundName, Outgoing, Personal, Size, Withheld};
-use token_binding_server::cookies::settings::Client;
+use token_binding_server::cookies::seal::NotSealed;
+use token_binding_server::cookies::settings::{Binder, Client};
 use token_binding_server::counters::Count;
 use token_binding_server::outcome::{Level, tags};
 
@@ -15,12 +17,14 @@ use crate::httpd::table::Table;
 use super::binder::{binder, client, shown};
 use super::caches::{is_asked, keep_from_shared_caches};
 use crate::module::log::log;
-use crate::module::state::Known as _;
+use crate::module::state::{DbscClient, DbscState, Known as _};
 use crate::module::status::{count, is_first_of_name};
 
 const SET_COOKIE: &CStr = c"Set-Cookie";
 /// RFC 2965's. No client of today knows it; a bound cookie does not leave in it.
 const SET_COOKIE_2: &CStr = c"Set-Cookie2";
+/// By which a browser is asked to register a key (DBSC).
+const REGISTRATION: &CStr = c"Secure-Session-Registration";
 /// What mod_cache sets when it answers out of its store.
 const CACHE_HITS: [&CStr; 2] = [c"cache-hit", c"cache-revalidate"];
 
@@ -57,10 +61,12 @@ fn seal_all(request: Request<'_>) -> bool {
         }
     };
     let state = request.cookies();
-    let client = state.map_or(Client::Unknown, |state| client(request, state.kind));
+    let client = state.map_or(Client::Unknown, |state| client(request, state.kind, state.dbsc.as_deref()));
     let from_cache = CACHE_HITS.iter().any(|name| request.environment().get(name).is_some());
     let mut personal = state.filter(|state| state.had_cookie).map(|_| Personal::HadCookie);
     let mut faults = false;
+    let upgrades = state.and_then(|state| state.dbsc.as_ref()).map(|dbsc| dbsc.upgrades.take());
+    let mut upgrades = upgrades.unwrap_or_default();
     each_set_cookie(request, |line| {
         if state.is_some_and(|state| state.sealed.borrow().has(line)) {
             return Outgoing::AsItIs;
@@ -72,6 +78,7 @@ fn seal_all(request: Request<'_>) -> bool {
             Ok(sealed) => {
                 if matches!(sealed, Outgoing::Sealed { .. }) {
                     personal = Some(Personal::SetsCookie);
+                    forget(&mut upgrades, binder, line);
                 }
                 sealed
             }
@@ -82,10 +89,68 @@ fn seal_all(request: Request<'_>) -> bool {
             }
         }
     });
+    if let Some(dbsc) = state.and_then(|state| state.dbsc.as_deref()) {
+        if !upgrades.is_empty() {
+            personal = Some(Personal::SetsCookie);
+        }
+        faults |= upgrade_all(request, binder, dbsc, &upgrades).is_err();
+        faults |= offer(request, binder, dbsc).is_err();
+    }
     if let Some(personal) = personal {
         keep_from_shared_caches(request, personal);
     }
     !faults
+}
+
+/// The application sets one of the cookies itself.
+fn forget(upgrades: &mut Vec<Upgrade>, binder: Binder<'_>, line: &[u8]) {
+    if !upgrades.is_empty()
+        && let Some(bound) = outgoing::bound_name(binder, line)
+    {
+        upgrades.retain(|upgrade| upgrade.name != bound.name);
+    }
+}
+
+/// Sets pending cookies again, sealed to the key that the client has proved.
+#[inline(never)]
+fn upgrade_all(
+    request: Request<'_>,
+    binder: Binder<'_>,
+    dbsc: &DbscState,
+    upgrades: &[Upgrade],
+) -> Result<(), NotSealed> {
+    let DbscClient::Proved(proved, _) = &dbsc.client else { return Ok(()) };
+    // An error document takes these headers over.
+    let [_, surviving] = request.response_headers();
+    for upgrade in upgrades {
+        let sealed = outgoing::upgrade(binder, proved, upgrade)?;
+        put(request, surviving, SET_COOKIE, c"", sealed);
+        count(Count::DbscCookiesUpgraded, 1);
+    }
+    Ok(())
+}
+
+/// Offers a registration, if the response sets a cookie that waits for one.
+#[inline(never)]
+fn offer<'r>(request: Request<'r>, binder: Binder<'_>, dbsc: &'r DbscState) -> Result<(), NotSealed> {
+    let (DbscClient::Waiting(waiting, _), Some(settings)) = (&dbsc.client, binder.dbsc()) else {
+        return Ok(());
+    };
+    let header = match dbsc.offer.get() {
+        Some(header) => header,
+        None => {
+            let Some(challenge) = waiting.challenge(binder.keyring)? else { return Ok(()) };
+            let header = settings.offer(&challenge).and_then(|header| CString::new(header).ok());
+            count(Count::DbscOffered, 1);
+            dbsc.offer.get_or_init(|| header.unwrap_or_default())
+        }
+    };
+    let [headers, surviving] = request.response_headers();
+    let has = |table: Table<'_>| table.all(REGISTRATION).any(|line| line == header.as_c_str());
+    if !has(headers) && !has(surviving) {
+        headers.add(REGISTRATION, header);
+    }
+    Ok(())
 }
 
 /// The response's headers are about to be written: no bound cookie leaves that was not sealed for this very request.
@@ -167,12 +232,18 @@ fn put<'r>(request: Request<'r>, table: Table<'r>, header: &'static CStr, line: 
         }
         Outgoing::Withheld { name, cause } => {
             count(Count::CookiesWithheld, 1);
-            let (tag, level) = match cause {
-                Withheld::Fault => (tags::COOKIE_FAULT, Level::Error),
-                _ => (tags::COOKIE_WITHHELD, Level::Info),
-            };
             let name = shown(name.as_deref());
-            log(request.sink(), level, format_args!("{tag}: Set-Cookie {name} withheld: {cause}"));
+            match cause {
+                Withheld::Fault => {
+                    let (tag, place) = (tags::COOKIE_FAULT, request.server().place());
+                    let line = format_args!("{tag}: Set-Cookie {name} withheld: {cause} (of {place})");
+                    log(request.sink(), Level::Error, line);
+                }
+                _ => {
+                    let line = format_args!("{}: Set-Cookie {name} withheld: {cause}", tags::COOKIE_WITHHELD);
+                    log(request.sink(), Level::Info, line);
+                }
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use tokbind::client::Url;
 use crate::Failure;
 
 /// Reads a header line.
-pub(super) fn header(line: &str) -> Result<(String, Vec<u8>), String> {
+pub(crate) fn header(line: &str) -> Result<(String, Vec<u8>), String> {
     let (name, value) = line.split_once(':').ok_or("a name, a colon and a value are expected")?;
     let (name, value) = (name.trim(), value.trim());
     HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
@@ -18,7 +18,7 @@ pub(super) fn header(line: &str) -> Result<(String, Vec<u8>), String> {
 }
 
 /// The body that all `--data` options make together.
-pub(super) fn read(data: &[String]) -> Result<Option<Vec<u8>>, Failure> {
+pub(crate) fn read(data: &[String]) -> Result<Option<Vec<u8>>, Failure> {
     let mut parts = Vec::new();
     for part in data {
         parts.push(match (part.strip_prefix('@'), part.split_once("=@")) {

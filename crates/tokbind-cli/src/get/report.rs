@@ -2,16 +2,28 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokbind::client::{Fetched, Sent, Trace, Url};
+use tokbind::Response;
+use tokbind::client::{Fetched, Sent, SessionEvent, Trace, Url};
+use tokbind::keys::Key;
 use tokbind::tls::{Info, SslVersion};
-use tokbind::{PrivateKey, Response};
 use token_binding::header::{SEC_TOKEN_BINDING, encode};
 use token_binding::sign::Signer;
 
 use crate::output::tbh;
+use crate::terminal::{escaped, harmless};
 
 /// Header lines that hold secrets. Their names are told, their values are not.
-const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+const SECRET: [&str; 9] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "sec-secure-session-id",
+    "secure-session-challenge",
+    "secure-session-registration",
+    "secure-session-response",
+    "secure-session-skipped",
+];
 
 /// Sees the requests for one URL.
 #[derive(Debug)]
@@ -19,6 +31,7 @@ pub(super) struct Report {
     verbose: bool,
     offered: bool,
     exchanges: Vec<Exchange>,
+    sessions: Vec<String>,
 }
 
 /// A request, and its response as soon as there is one.
@@ -54,7 +67,7 @@ struct TokenBinding {
 
 impl Report {
     pub(super) fn new(verbose: bool, offered: bool) -> Self {
-        Report { verbose, offered, exchanges: Vec::new() }
+        Report { verbose, offered, exchanges: Vec::new(), sessions: Vec::new() }
     }
 
     /// The first request that proved no key.
@@ -63,7 +76,12 @@ impl Report {
         unbound.map(|exchange| exchange.url.as_str())
     }
 
-    pub(super) fn json(&self, url: &Url, fetched: &Fetched) -> Value {
+    /// What came of it, in one line of JSON, without characters that a terminal might obey.
+    pub(super) fn json(&self, url: &Url, fetched: &Fetched) -> String {
+        escaped(&self.value(url, fetched).to_string())
+    }
+
+    fn value(&self, url: &Url, fetched: &Fetched) -> Value {
         let response = &fetched.response;
         let headers: Vec<_> = response
             .headers
@@ -80,6 +98,7 @@ impl Report {
             "body": text,
             "body_base64url": text.is_none().then(|| encode(&response.body)),
             "exchanges": self.exchanges,
+            "device_bound_sessions": self.sessions,
         })
     }
 
@@ -144,7 +163,7 @@ impl Report {
 
 impl Trace for Report {
     fn sending(&mut self, sent: &Sent<'_>) {
-        let id = |key: &PrivateKey| encode(&key.token_binding_id());
+        let id = |key: &Key| encode(&key.token_binding_id());
         let header = |(_, value): &(String, Vec<u8>)| String::from_utf8_lossy(value).into_owned();
         let negotiated = sent.tls.and_then(|tls| tls.negotiated);
         let exchange = Exchange {
@@ -173,15 +192,30 @@ impl Trace for Report {
         self.exchanges.push(exchange);
     }
 
-    fn received(&mut self, _: &Url, response: &Response) {
+    fn received(&mut self, _: &Url, response: &Response, body_length: u64) {
         if let Some(exchange) = self.exchanges.last_mut() {
             exchange.status = Some(response.status);
         }
         if self.verbose {
-            eprintln!("< {} {}", response.status, response.reason);
+            eprintln!("< {} {}", response.status, harmless(&response.reason));
             tell_headers("<", &response.headers);
-            eprintln!("< [{} bytes of body]", response.body.len());
+            eprintln!("< [{body_length} bytes of body]");
         }
+    }
+
+    fn session(&mut self, event: &SessionEvent) {
+        let text = match event {
+            SessionEvent::Registered => "key registered".to_owned(),
+            SessionEvent::Refreshed => "key proved again".to_owned(),
+            SessionEvent::Ended => "ended by the server".to_owned(),
+            SessionEvent::Failed { reason } => reason.clone(),
+            _ => return,
+        };
+        // What fails is worth a word also to those who don't look on.
+        if self.verbose || matches!(event, SessionEvent::Failed { .. }) {
+            eprintln!("* device-bound session: {}", harmless(&text));
+        }
+        self.sessions.push(text);
     }
 }
 
@@ -203,24 +237,7 @@ fn tell_headers(mark: &str, lines: &[(String, Vec<u8>)]) {
         if SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
             eprintln!("{mark} {name}: [{} bytes, not shown]", value.len());
         } else {
-            eprintln!("{mark} {name}: {}", harmless(value));
+            eprintln!("{mark} {name}: {}", harmless(&String::from_utf8_lossy(value)));
         }
-    }
-}
-
-/// The text without characters that a terminal might obey.
-fn harmless(value: &[u8]) -> String {
-    let text = String::from_utf8_lossy(value);
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_terminal_is_not_told_what_to_do() {
-        assert_eq!(harmless(b"text/html; charset=\xc3\xa4"), "text/html; charset=\u{e4}");
-        assert_eq!(harmless(b"\x1b[2J\xc2\x9b2J\xff\t"), "\u{fffd}[2J\u{fffd}2J\u{fffd}\u{fffd}");
     }
 }

@@ -179,3 +179,114 @@ fn a_second_signal_ends_it_at_once() {
     agent.signal(Signal::TERM);
     assert_eq!(agent.log().0, Some(0));
 }
+
+#[test]
+fn a_domain_that_matches_nothing_is_refused() {
+    let user = crate::support::User::new();
+    for (wrong, why) in [
+        ("*.a.test", "leave out the asterisk"),
+        ("https://a.test", "and no URL"),
+        ("a.test:443", "leave out the colon"),
+        ("[::1]:443", "leave out the colon"),
+        ("192.0.2.0/24", "name each address"),
+        ("a.test,", "name a domain"),
+        ("", "name a domain"),
+    ] {
+        let said = user.run(&["agent", "--listen", "127.0.0.1:0", "--only", wrong]).exited(2);
+        assert!(said.err.contains(why), "{said:?}");
+    }
+    // A subcommand behind the domains is none of them.
+    let said = user.run(&["agent", "--only", "a.test, b.test", "ca"]).exited(0);
+    assert!(said.out.starts_with("-----BEGIN CERTIFICATE-----"), "{said:?}");
+}
+
+/// The names that an NSS database trusts as authorities.
+fn trusted(database: &std::path::Path) -> String {
+    let database = format!("sql:{}", database.display());
+    let output = std::process::Command::new("certutil").args(["-d", &database, "-L"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn installing_is_undone_by_uninstalling() {
+    let user = crate::support::User::new();
+    let home = user.home();
+    let firefox = home.join(".mozilla/firefox/abcd.default");
+    std::fs::create_dir_all(&firefox).unwrap();
+    let database = format!("sql:{}", firefox.display());
+    let made =
+        std::process::Command::new("certutil").args(["-d", &database, "-N", "--empty-password"]).status();
+    assert!(made.unwrap().success());
+    let run = |args: &[&str]| {
+        let mut command = user.command(args);
+        // No systemd of the developer's own.
+        command.env("PATH", "/usr/bin:/bin").env("DBUS_SESSION_BUS_ADDRESS", "").env("XDG_RUNTIME_DIR", home);
+        command.env_remove("XDG_CONFIG_HOME");
+        crate::support::said(&mut command)
+    };
+    assert_eq!(run(&["agent", "status"]).code, 1);
+    assert!(!home.join(".local/share/tokbind/agent").exists(), "looking makes nothing");
+    let wrong = run(&["agent", "install", "--only", "*.a.test"]).exited(2);
+    assert!(wrong.err.contains("leave out the asterisk"), "{wrong:?}");
+
+    for _ in 0..2 {
+        let said = run(&["agent", "install", "--only", "a.test,b.test", "--listen", "127.0.0.1:1"]);
+        assert!(said.out.contains("done: Chromium and Chrome, "), "{said:?}");
+        assert!(said.out.contains("done: Firefox, "), "{said:?}");
+        assert!(said.out.contains("http://127.0.0.1:1/proxy.pac"), "{said:?}");
+    }
+    for path in [&home.join(".pki/nssdb"), &firefox] {
+        let ours = trusted(path);
+        let ours: Vec<_> = ours.lines().filter(|line| line.starts_with("tokbind agent CA ")).collect();
+        assert!(ours.len() == 1 && ours[0].trim_end().ends_with("C,,"), "{ours:?}");
+    }
+    let units = home.join(".config/systemd/user");
+    let service = std::fs::read_to_string(units.join("tokbind-agent.service")).unwrap();
+    assert!(
+        service.contains(r#""agent" "--listen" "127.0.0.1:1" "--only" "a.test" "--only" "b.test""#),
+        "{service}"
+    );
+    let socket = std::fs::read_to_string(units.join("tokbind-agent.socket")).unwrap();
+    assert!(socket.contains("\nListenStream=127.0.0.1:1\n"), "{socket}");
+    let status = run(&["agent", "status", "--listen", "127.0.0.1:1"]).exited(1);
+    assert!(
+        status.out.contains("yes: trusted by Firefox") && status.out.contains("NO:  somebody listens"),
+        "{status:?}"
+    );
+
+    let said = run(&["agent", "uninstall"]).exited(0);
+    assert!(said.out.contains("the certificate authority is gone"), "{said:?}");
+    assert!(!trusted(&home.join(".pki/nssdb")).contains("tokbind"));
+    assert!(!trusted(&firefox).contains("tokbind"));
+    assert!(!units.join("tokbind-agent.service").exists() && !units.join("tokbind-agent.socket").exists());
+    assert!(!home.join(".local/share/tokbind/agent/ca.pem").exists());
+    run(&["agent", "uninstall"]).exited(0);
+}
+
+#[test]
+fn a_socket_that_listens_already_is_taken() {
+    use std::io::{Read, Write};
+    use std::os::fd::AsRawFd;
+    let user = crate::support::User::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // What systemd does: the socket as descriptor 3, and who it is for.
+    let descriptor = listener.as_raw_fd();
+    let script = format!("exec 3<&{descriptor}; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" agent");
+    rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty()).unwrap();
+    let program = user.command(&[]).get_program().to_owned();
+    let mut agent = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .arg(program)
+        .env("HOME", user.home())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut tcp = std::net::TcpStream::connect(address).unwrap();
+    write!(tcp, "GET /proxy.pac HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    tcp.read_to_string(&mut answer).unwrap();
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    assert!(answer.contains(&format!("return \"PROXY {address}\"")), "{answer}");
+}

@@ -174,13 +174,78 @@ async fn the_offer_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn cookies_are_kept_in_a_jar() {
+async fn cookies_are_kept_in_a_jar_where_one_is_named() {
     let server = web(SslVersion::TLS1_3).await;
     let visitor = Visitor::of(&server);
-    visitor.get(&["-b", "jar.json", &server.url("a.example", "/?/in")]).await.exited(0);
-    visitor.get(&["-b", "jar.json", &server.url("a.example", "/again")]).await.exited(0);
+    let login = server.url("a.example", "/?/in");
+    visitor.get(&["-c", "jar", &login]).await.exited(0);
+    let jar = fs::read_to_string(visitor.user.home().join("jar")).unwrap();
+    assert!(jar.starts_with("# Netscape HTTP Cookie File\n"), "{jar}");
+    assert!(jar.contains("a.example\tFALSE\t/\tFALSE\t0\tsession\ts3cret\n"), "{jar}");
+
+    // A jar that is only read stays as it is, whatever is set.
+    let again = server.url("a.example", "/again");
+    visitor.get(&["-b", "jar", "--ephemeral", &again]).await.exited(0);
+    visitor.get(&["-b", "other=1; third=2", "-b", "jar", &again]).await.exited(0);
+    visitor.get(&["-b", "nothing", &login]).await.exited(0);
+    assert_eq!(fs::read_to_string(visitor.user.home().join("jar")).unwrap(), jar);
+    assert!(!visitor.user.home().join("nothing").exists());
     let cookies: Vec<_> = server.seen().iter().map(|seen| seen.header("cookie").map(str::to_owned)).collect();
-    assert_eq!(cookies, [None, Some("session=s3cret".to_owned()), Some("session=s3cret".to_owned())]);
+    let session = "session=s3cret";
+    assert_eq!(cookies[..3], [None, Some(session.to_owned()), Some(session.to_owned())]);
+    assert_eq!(cookies[3].as_deref(), Some("session=s3cret; other=1; third=2"));
+
+    // What is given is sent as it is, and not kept.
+    let given = ["-b", "__Host-id=1; b=\"2\"", "-b", "jar", "-c", "-", "-o", "page", &again];
+    let said = visitor.get(&given).await.exited(0);
+    assert_eq!(said.out.lines().filter(|line| line.contains('\t')).count(), 1, "{said:?}");
+    assert!(said.out.ends_with("session\ts3cret\n"), "{said:?}");
+    let sent = server.seen().last().unwrap().header("cookie").map(str::to_owned);
+    assert_eq!(sent.as_deref(), Some("session=s3cret; __Host-id=1; b=\"2\""));
+    let elsewhere = server.url("a.example", &format!("/?{}", server.url("b.example", "/")));
+    visitor.get(&["-b", "id=1", &elsewhere]).await.exited(0);
+    assert_eq!(server.seen().last().unwrap().header("cookie"), None);
+    visitor.get(&["-b", "id=1\nX-Evil: 2", &again]).await.exited(2);
+
+    fs::write(visitor.user.home().join("jar"), "[]").unwrap();
+    let refused = visitor.get(&["-b", "jar", &again]).await.exited(3);
+    assert!(refused.err.contains("reading the cookie jar jar: line 1 is no cookie in the Netscape format"));
+}
+
+#[tokio::test]
+async fn a_body_may_be_larger_than_memory_would_hold() {
+    const SIZE: usize = 80 * 1024 * 1024;
+    let body = "x".repeat(SIZE);
+    let mut options = ServerOptions::new(SslVersion::TLS1_3);
+    options.alpn = Some(b"\x02h2\x08http/1.1");
+    let server = Web::tls(options, move |_| reply(200, &[], &body)).await;
+    let visitor = Visitor::of(&server);
+    let url = server.url("a.example", "/");
+    for http in ["1.1", "2"] {
+        visitor.get(&["--http", http, "-o", "page", "-L", &url]).await.exited(0);
+        assert_eq!(fs::metadata(visitor.user.home().join("page")).unwrap().len(), SIZE as u64);
+        let refused = visitor.get(&["--http", http, "--json", &url]).await.exited(3);
+        assert!(refused.err.contains("the response's body: more than 67108864"), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_come_overwrites_nothing_and_can_be_kept_quiet() {
+    let server = web(SslVersion::TLS1_3).await;
+    let visitor = Visitor::of(&server);
+    fs::write(visitor.user.home().join("page"), "old").unwrap();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("https://localhost:{}/", gone.port());
+    for (quiet, told) in [(&[][..], true), (&["-s"], false), (&["-s", "-S"], true)] {
+        let said = visitor.get(&[quiet, &["-o", "page", &url]].concat()).await.exited(3);
+        assert_eq!(said.err.contains("Connection refused"), told, "{said:?}");
+        assert_eq!(said.err.is_empty(), !told, "{said:?}");
+    }
+    assert_eq!(fs::read_to_string(visitor.user.home().join("page")).unwrap(), "old");
+    visitor.get(&["--json", "-o", "page", &server.url("a.example", "/")]).await.exited(0);
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(visitor.user.home().join("page")).unwrap()).unwrap();
+    assert_eq!(json["status"], 200);
 }
 
 #[tokio::test]
@@ -274,7 +339,11 @@ async fn errors_name_the_cause() {
     let said = get(&["--cacert", "empty.pem", &url]).await.exited(3);
     assert!(said.err.contains("empty.pem holds no certificate"), "{said:?}");
 
-    for (wrong, why) in [("ftp://a.example", "only https and http"), ("a.example", "relative URL")] {
+    for (wrong, why) in [
+        ("ftp://a.example", "only https and http"),
+        ("a.example", "write https://a.example"),
+        ("a.example:8443/x", "write https:// before it"),
+    ] {
         let said = get(&[wrong]).await.exited(2);
         assert!(said.err.contains(why), "{said:?}");
     }

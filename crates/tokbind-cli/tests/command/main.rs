@@ -4,5 +4,7 @@
 mod agent;
 mod get;
 mod keys;
+mod odd_servers;
 mod support;
+mod tokens;
 mod verify;

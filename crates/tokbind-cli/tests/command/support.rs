@@ -28,6 +28,18 @@ impl Said {
     }
 }
 
+/// What would send the command's requests elsewhere.
+const PROXIES: [&str; 8] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
+
 /// A user with a home directory and nothing in it.
 pub(crate) struct User {
     home: TempDir,
@@ -49,7 +61,7 @@ impl User {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tokbind"));
         command.args(args).env("HOME", self.home()).current_dir(self.home()).stdin(Stdio::null());
-        for variable in ["TOKBIND_KEYS", "XDG_DATA_HOME"] {
+        for variable in ["TOKBIND_KEYS", "XDG_DATA_HOME"].iter().chain(&PROXIES) {
             command.env_remove(variable);
         }
         command

@@ -111,3 +111,19 @@ fn a_wrong_command_line_says_what_is_right() {
     user.run(&["verify", "--key-parameters", "ecdsap256"]).exited(2);
     user.run(&["verify", "--ekm", &"0".repeat(64), "AIkA"]).exited(2);
 }
+
+#[test]
+fn what_the_module_passes_on_is_the_connection() {
+    let (user, vector) = (User::new(), &vector("provided_and_referred"));
+    let ekm = text(vector, "ekm").as_bytes().chunks(2);
+    let ekm = ekm.map(|digits| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap());
+    let context = token_binding::header::encode(&[1, 0, 2].into_iter().chain(ekm).collect::<Vec<u8>>());
+    for context in [context.clone(), format!("Sec-Token-Binding-Context: {context}")] {
+        user.run(&["verify", "--context", &context, text(vector, "message")]).exited(0);
+    }
+    let other = context.replace(&context[8..12], "AAAA");
+    user.run(&["verify", "--context", &other, text(vector, "message")]).exited(1);
+    for wrong in [&["--context", "AAAA"][..], &["--context", &context, "--ekm", "00"], &[]] {
+        user.run(&[&["verify"], wrong, &[text(vector, "message")]].concat()).exited(2);
+    }
+}

@@ -129,7 +129,7 @@ where
     let _ = server.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
 }
 
-fn context(options: &SiteOptions) -> SslContext {
+pub(crate) fn context(options: &SiteOptions) -> SslContext {
     let (certificate, key) = identity();
     let mut context = SslContext::builder(SslMethod::tls_server()).unwrap();
     context.set_min_proto_version(Some(options.version)).unwrap();

@@ -1,5 +1,6 @@
 //! What all connections of an agent have in common.
 
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 
 use tokio_util::sync::CancellationToken;
@@ -8,13 +9,17 @@ use tokio_util::task::TaskTracker;
 use super::ca::Leaves;
 use super::origin::Only;
 use super::referred::Referrals;
+use super::report::Report;
 use super::upstream::Upstream;
 
 pub(super) struct Context {
+    /// Where the agent listens.
+    pub(super) address: SocketAddr,
     pub(super) leaves: Leaves,
     pub(super) upstream: Upstream,
     pub(super) referrals: Referrals,
     pub(super) only: Only,
+    pub(super) report: Report,
     /// Everything that a client may be waiting for.
     pub(super) tasks: TaskTracker,
     /// Finish what is under way and begin nothing new.

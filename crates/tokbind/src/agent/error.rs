@@ -78,6 +78,14 @@ pub enum Error {
         /// The address.
         address: SocketAddr,
     },
+    /// Something among the domains is none.
+    #[error("the agent can't give Token Binding to {given:?}: {reason}")]
+    NotADomain {
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The agent can't listen there.
     #[error("listening on {address}: {source}")]
     Listen {

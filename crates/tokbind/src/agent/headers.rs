@@ -1,14 +1,16 @@
 //! What must not travel further than one connection.
 
 use http::header::{
-    CONNECTION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
-    UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
-use http::{Uri, Version};
+use http::uri::PathAndQuery;
+use http::{StatusCode, Uri, Version};
 use token_binding::header::SEC_TOKEN_BINDING;
 
 use super::origin::Origin;
+use crate::proxies::Proxy;
 
 /// Header lines that concern one connection only, besides those that `Connection` names (RFC 9110 section 7.6.1).
 /// `Trailer` is not among them: it describes the message.
@@ -22,6 +24,8 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     UPGRADE,
 ];
 
+const PROXY_SUPPORT: HeaderName = HeaderName::from_static("proxy-support");
+
 /// What a request asks of its connection and the proxy may pass on.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Wishes {
@@ -32,8 +36,10 @@ pub(super) struct Wishes {
 }
 
 /// Takes out of a request what is not for the server: what concerns the client's connection, its credentials for
-/// proxies, and any `Sec-Token-Binding`, which can't be of the connection that the request is going to be sent on.
-pub(super) fn clean_request(parts: &mut Parts) -> Wishes {
+/// proxies, and any `Sec-Token-Binding`, which can't be of the connection that the request is going to be sent on. An error
+/// says why the request can't be passed on.
+pub(super) fn clean_request(parts: &mut Parts) -> Result<Wishes, &'static str> {
+    frame(&mut parts.headers)?;
     let wishes = Wishes {
         upgrade: upgrade(parts),
         trailers: tokens(&parts.headers, &TE).any(|token| token.eq_ignore_ascii_case("trailers")),
@@ -41,17 +47,84 @@ pub(super) fn clean_request(parts: &mut Parts) -> Wishes {
     clean(&mut parts.headers);
     parts.headers.remove(PROXY_AUTHORIZATION);
     parts.headers.remove(SEC_TOKEN_BINDING);
-    wishes
+    Ok(wishes)
 }
 
-/// Takes out of a response what concerns the server's connection. What it says about an upgrade it made.
-pub(super) fn clean_response(headers: &mut HeaderMap, upgraded: bool) {
+/// Takes out of a response what concerns the server's connection, but for what it says about an upgrade. An error says why
+/// the response can't be passed on.
+pub(super) fn clean_response(
+    status: StatusCode,
+    headers: &mut HeaderMap,
+    upgraded: bool,
+) -> Result<(), &'static str> {
+    frame(headers)?;
+    // They have no body, and may not say that they have (RFC 9110 section 8.6).
+    if status.is_informational() || status == StatusCode::NO_CONTENT {
+        headers.remove(CONTENT_LENGTH);
+    }
     let protocol = headers.get(UPGRADE).cloned().filter(|_| upgraded);
     clean(headers);
     if let Some(protocol) = protocol {
         headers.insert(UPGRADE, protocol);
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     }
+    Ok(())
+}
+
+/// Has a message say once, and truly, how long its body is (RFC 9112 section 6.3). It goes on in another framing than it came
+/// in, and what contradicts itself would be read by the next one in another way than here.
+fn frame(headers: &mut HeaderMap) -> Result<(), &'static str> {
+    let mut codings = members(headers, &TRANSFER_ENCODING);
+    if let Some(coding) = codings.next() {
+        // Nobody asked for another coding, and without its name the body is unreadable.
+        if !coding.eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
+            return Err("It has a transfer coding other than chunked, which can't be passed on.");
+        }
+        drop(codings);
+        headers.remove(CONTENT_LENGTH);
+        return Ok(());
+    }
+    drop(codings);
+    let mut lengths = members(headers, &CONTENT_LENGTH);
+    let Some(length) = lengths.next() else { return Ok(()) };
+    if length.is_empty() || !length.iter().all(u8::is_ascii_digit) || lengths.any(|other| other != length) {
+        return Err("Its Content-Length is no number, or several.");
+    }
+    let length = HeaderValue::from_bytes(length);
+    drop(lengths);
+    if let Ok(length) = length {
+        headers.insert(CONTENT_LENGTH, length);
+    }
+    Ok(())
+}
+
+/// Whether a request logs in the connection that it is sent on (RFC 4559 section 6).
+pub(super) fn logs_in(request: &HeaderMap) -> bool {
+    request.get_all(AUTHORIZATION).iter().any(logs_in_connections)
+}
+
+/// Whether a response asks for such a login.
+pub(super) fn asks_to_log_in(status: StatusCode, response: &HeaderMap) -> bool {
+    // A list of challenges has them after commas, among the parameters of others.
+    let challenges = response.get_all(WWW_AUTHENTICATE).into_iter();
+    status == StatusCode::UNAUTHORIZED
+        && challenges.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(scheme_logs_in)
+}
+
+fn logs_in_connections(credentials: &HeaderValue) -> bool {
+    scheme_logs_in(credentials.as_bytes())
+}
+
+fn scheme_logs_in(credentials: &[u8]) -> bool {
+    let credentials = credentials.trim_ascii();
+    let scheme = credentials.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    [&b"ntlm"[..], b"negotiate"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+}
+
+/// Tells a client of plain HTTP that this proxy keeps connections that were logged in apart (RFC 4559 section 6).
+pub(super) fn supports_logins(response: &mut HeaderMap) {
+    response.insert(PROXY_SUPPORT, HeaderValue::from_static("Session-Based-Authentication"));
+    response.append(CONNECTION, HeaderValue::from_static("Proxy-Support"));
 }
 
 /// Gives a request the form that this HTTP version has, for a connection to the server itself.
@@ -61,7 +134,8 @@ pub(super) fn adapt(
     wishes: &Wishes,
     version: Version,
 ) -> http::Result<()> {
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let uri = Uri::builder().path_and_query(path);
     parts.version = version;
     // RFC 9113 section 8.2.2 lets this one pass, with this one value.
     if wishes.trailers {
@@ -69,10 +143,10 @@ pub(super) fn adapt(
     }
     if version == Version::HTTP_2 {
         parts.headers.remove(HOST);
-        parts.uri = origin.url(&path).parse()?;
+        parts.uri = uri.scheme(origin.scheme.name()).authority(origin.authority()).build()?;
         return Ok(());
     }
-    parts.uri = Uri::builder().path_and_query(path).build()?;
+    parts.uri = uri.build()?;
     parts.headers.insert(HOST, origin.authority().parse()?);
     join_cookies(&mut parts.headers)?;
     match (&wishes.upgrade, wishes.trailers) {
@@ -88,8 +162,23 @@ pub(super) fn adapt(
     Ok(())
 }
 
-/// A trailer is no place for it (RFC 8473 section 2).
+/// Gives a request the form for a proxy: with the whole URL (RFC 9112 section 3.2.2).
+pub(super) fn adapt_for_proxy(parts: &mut Parts, origin: &Origin, proxy: &Proxy) -> http::Result<()> {
+    let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let uri = Uri::builder().scheme(origin.scheme.name()).authority(origin.authority());
+    parts.uri = uri.path_and_query(path).build()?;
+    if let Some(authorization) = &proxy.authorization {
+        parts.headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+    }
+    Ok(())
+}
+
+/// A trailer is no place for a Token Binding message (RFC 8473 section 2), nor for what belongs to the connection or says how
+/// long the message is (RFC 9110 section 6.5.1).
 pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
+    for name in HOP_BY_HOP.iter().chain(&[CONTENT_LENGTH, HOST]) {
+        trailers.remove(name);
+    }
     trailers.remove(SEC_TOKEN_BINDING);
 }
 
@@ -110,6 +199,14 @@ fn upgrade(parts: &Parts) -> Option<HeaderValue> {
     (!h2c).then(|| protocol.clone())
 }
 
+/// The members of a list, in bytes, empty ones included.
+fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let values = headers.get_all(name).into_iter();
+    let members =
+        values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    members.filter(|member| !member.is_empty())
+}
+
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
@@ -126,101 +223,4 @@ fn join_cookies(headers: &mut HeaderMap) -> http::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use http::Request;
-
-    use super::*;
-    use crate::agent::origin::Scheme;
-
-    fn parts(version: Version, lines: &[(&str, &str)]) -> Parts {
-        let mut request = Request::builder().version(version).uri("/path?query");
-        for (name, value) in lines {
-            request = request.header(*name, *value);
-        }
-        request.body(()).unwrap().into_parts().0
-    }
-
-    fn names(headers: &HeaderMap) -> Vec<&str> {
-        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-        names.sort_unstable();
-        names
-    }
-
-    fn origin() -> Origin {
-        Origin::new(Scheme::Https, &"a.test:8443".parse().unwrap()).unwrap()
-    }
-
-    #[test]
-    fn what_concerns_the_clients_connection_stays_here() {
-        let mut parts = parts(
-            Version::HTTP_11,
-            &[
-                ("host", "a.test"),
-                ("connection", "keep-alive, X-Private"),
-                ("connection", "close"),
-                ("x-private", "1"),
-                ("keep-alive", "5"),
-                ("proxy-connection", "keep-alive"),
-                ("proxy-authorization", "Basic eDp5"),
-                ("te", "gzip"),
-                ("transfer-encoding", "chunked"),
-                ("upgrade", "websocket"),
-                ("sec-token-binding", "AAAA"),
-                ("sec-token-binding", "BBBB"),
-                ("trailer", "x-checksum"),
-                ("cookie", "a=b"),
-            ],
-        );
-        assert_eq!(clean_request(&mut parts), Wishes::default());
-        assert_eq!(names(&parts.headers), ["cookie", "host", "trailer"]);
-    }
-
-    #[test]
-    fn an_upgrade_is_passed_on_but_not_to_h2c() {
-        let lines = [("connection", "Upgrade"), ("upgrade", "websocket")];
-        let mut asked = parts(Version::HTTP_11, &lines);
-        let wishes = clean_request(&mut asked);
-        assert_eq!(wishes.upgrade.as_ref().unwrap(), "websocket");
-        adapt(&mut asked, &origin(), &wishes, Version::HTTP_11).unwrap();
-        assert_eq!(asked.headers["connection"], "upgrade");
-        assert_eq!(asked.headers["upgrade"], "websocket");
-
-        let lines = [("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "x")];
-        let mut cleartext = parts(Version::HTTP_11, &lines);
-        assert_eq!(clean_request(&mut cleartext), Wishes::default());
-        assert!(cleartext.headers.is_empty());
-    }
-
-    #[test]
-    fn each_version_gets_its_form() {
-        let lines = [("cookie", "a=1"), ("cookie", "b=2"), ("te", "trailers"), ("x", "y")];
-        let mut first = parts(Version::HTTP_2, &lines);
-        let wishes = clean_request(&mut first);
-        adapt(&mut first, &origin(), &wishes, Version::HTTP_11).unwrap();
-        assert_eq!(first.uri, "/path?query");
-        assert_eq!(first.version, Version::HTTP_11);
-        assert_eq!(first.headers["host"], "a.test:8443");
-        assert_eq!(first.headers["cookie"], "a=1; b=2");
-        assert_eq!(first.headers["te"], "trailers");
-        assert_eq!(first.headers["connection"], "te");
-
-        let mut second = parts(Version::HTTP_11, &[("host", "a.test:8443"), ("cookie", "a=1; b=2")]);
-        let wishes = clean_request(&mut second);
-        adapt(&mut second, &origin(), &wishes, Version::HTTP_2).unwrap();
-        assert_eq!(second.uri, "https://a.test:8443/path?query");
-        assert_eq!(names(&second.headers), ["cookie"]);
-    }
-
-    #[test]
-    fn a_response_keeps_an_upgrade_that_was_made() {
-        let mut headers = HeaderMap::new();
-        headers.insert("connection", "Upgrade, x".parse().unwrap());
-        headers.insert("upgrade", "websocket".parse().unwrap());
-        headers.insert("x", "y".parse().unwrap());
-        let mut other = headers.clone();
-        clean_response(&mut headers, true);
-        assert_eq!(names(&headers), ["connection", "upgrade"]);
-        clean_response(&mut other, false);
-        assert!(other.is_empty());
-    }
-}
+mod tests;

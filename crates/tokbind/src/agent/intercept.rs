@@ -9,10 +9,10 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_openssl::SslStream;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::client::{Client, MAX_HEAD, READ_HEAD};
 use super::context::Context;
+use super::hello::{self, Rewound, Wants};
 use super::origin::Origin;
 use super::{forward, relay};
 
@@ -20,10 +20,12 @@ use super::{forward, relay};
 const HANDSHAKE: Duration = Duration::from_secs(15);
 /// Requests at a time on an HTTP/2 connection of the browser. RFC 9113 section 6.5.2 wants no fewer.
 const MAX_STREAMS: u32 = 100;
-/// The first byte of a TLS connection: a record of type handshake.
-const TLS_HANDSHAKE: u8 = 22;
+/// What a browser may send of a request that the server does not read yet (RFC 9113 section 5.2): the way to it is short.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// As much for each of the streams at once, so that no upload has to wait for another one's server.
+const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 
-type Plain = BufReader<TokioIo<Upgraded>>;
+type Plain = Rewound<TokioIo<Upgraded>>;
 
 /// Serves a tunnel to a server that gets Token Binding.
 pub(super) async fn intercept(context: Arc<Context>, on_upgrade: OnUpgrade, origin: Origin, client: Client) {
@@ -31,22 +33,23 @@ pub(super) async fn intercept(context: Arc<Context>, on_upgrade: OnUpgrade, orig
         Ok(upgraded) => upgraded,
         Err(error) => return tracing::debug!(%origin, %error, "no tunnel"),
     };
-    let mut stream = BufReader::new(TokioIo::new(upgraded));
-    // WebSocket without TLS, for one, comes through tunnels too.
-    let first = tokio::select! {
-        filled = tokio::time::timeout(HANDSHAKE, stream.fill_buf()) => match filled {
-            Ok(Ok(bytes)) => bytes.first().copied(),
-            Ok(Err(_)) | Err(_) => None,
-        },
-        () = context.drain.cancelled() => None,
+    // WebSocket without TLS, for one, comes through tunnels too, and so does mail.
+    let listened = tokio::select! {
+        listened = tokio::time::timeout(HANDSHAKE, hello::listen(TokioIo::new(upgraded), origin.port)) => listened,
+        () = context.drain.cancelled() => return tracing::debug!(%origin, "a tunnel that nobody used"),
     };
-    match first {
-        Some(TLS_HANDSHAKE) => terminate(&context, stream, origin, client).await,
-        Some(_) => match context.upstream.dial(&origin).await {
-            Ok(server) => relay::pass(&context, stream, server, &origin).await,
+    match listened {
+        Ok(Ok((Wants::Https, stream))) => terminate(&context, stream, origin, client).await,
+        Ok(Ok((Wants::Other, stream))) => match context.upstream.dial(&origin).await {
+            Ok(server) => {
+                tracing::debug!(%origin, "not HTTP: passed on untouched");
+                relay::pass(&context, stream, server, &origin).await;
+            }
             Err(failure) => tracing::info!(%origin, reason = %failure, "no tunnel"),
         },
-        None => tracing::debug!(%origin, "a tunnel that nobody used"),
+        Ok(Ok((Wants::Nothing, _)) | Err(_)) | Err(_) => {
+            tracing::debug!(%origin, "a tunnel that nobody used")
+        }
     }
 }
 
@@ -86,6 +89,8 @@ async fn terminate(context: &Arc<Context>, stream: Plain, origin: Origin, client
         .auto_date_header(false)
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
 
     let (service_context, origin) = (Arc::clone(context), Arc::new(origin));

@@ -11,7 +11,8 @@
 //! - A `Sec-Token-Binding` header of the client's own is dropped, always.
 //! - A redirect with `Include-Referred-Token-Binding-ID` gets its referred binding (RFC 8473 section 5.3).
 //! - Plain `http` requests are passed on without Token Binding, and so are tunnels to hosts outside of
-//!   [`AgentOptions::only`], byte by byte.
+//!   [`AgentOptions::only`], byte by byte; and so is TLS whose client does not offer HTTP (RFC 7301), mail for instance.
+//! - A client that logs in its connection (NTLM, Negotiate: RFC 4559) has a connection to the server for itself.
 //!
 //! # What it can't do
 //! A browser sends requests without credentials (anonymous CORS requests for instance) without Token Binding, on
@@ -21,6 +22,10 @@
 //! To the proxy, all programs of one address with one `User-Agent` are one client (this matters for redirects only).
 //! A server's request for a client certificate can't be answered. Interim responses (103 Early Hints) are not passed on.
 //! In a tunnel the client speaks first, within 15 seconds.
+//!
+//! # Its own pages
+//! At its own address the agent serves a page that says which sites are bound, and `/proxy.pac`, which has browsers use it for the
+//! domains of [`AgentOptions::only`] alone. Websites can't read either.
 //!
 //! The agent does not announce itself in a `Via` line, against RFC 9110 section 7.6.3: to the server it is the browser.
 //!
@@ -34,12 +39,16 @@ mod context;
 mod error;
 mod forward;
 mod headers;
+mod hello;
 mod intercept;
 mod origin;
+mod own;
 mod page;
 mod proxy;
 mod referred;
 mod relay;
+mod replay;
+mod report;
 mod upstream;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -55,10 +64,11 @@ use self::client::Client;
 use self::context::Context;
 use self::origin::Only;
 use self::referred::Referrals;
+use self::report::Report;
 use self::upstream::Upstream;
 use crate::keys::KeyStore;
 use crate::tls::{ConnectOptions, Offer};
-use crate::{KeyParameters, Resolve};
+use crate::{KeyParameters, Proxies, Resolve};
 
 pub use ca::Authority;
 pub use error::{Error, Result};
@@ -70,6 +80,14 @@ const BREATHER: Duration = Duration::from_millis(100);
 /// How long tasks may take to notice that they have been cut.
 const CUT: Duration = Duration::from_secs(2);
 
+/// Whether these can be [`AgentOptions::only`].
+///
+/// # Errors
+/// [`Error::NotADomain`]
+pub fn check_domains(domains: &[String]) -> Result<()> {
+    Only::new(domains).map(|_| ())
+}
+
 /// How the agent works.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -78,11 +96,13 @@ pub struct AgentOptions {
     pub listen: SocketAddr,
     /// Whether `listen` may be an address that other machines can reach. Default: no.
     pub allow_remote: bool,
-    /// The domains, with all below them, that get Token Binding; everything else is passed on untouched. Default:
-    /// empty, which means all.
+    /// The domains, with all below them, that get Token Binding; everything else is passed on untouched. Unicode will do.
+    /// Default: empty, which means all.
     pub only: Vec<String>,
     /// Where to connect instead of where a host's name leads to. For tests and debugging.
     pub resolve: Vec<Resolve>,
+    /// By which proxies to reach servers. Default: none, whatever the environment says. The agent itself is not asked.
+    pub proxies: Proxies,
     /// How to connect to servers. Its application protocols are the agent's business. Default: as in
     /// [`ConnectOptions`], offering all key parameters, ecdsap256 first.
     pub connect: ConnectOptions,
@@ -101,10 +121,21 @@ impl Default for AgentOptions {
             allow_remote: false,
             only: Vec::new(),
             resolve: Vec::new(),
+            proxies: Proxies::default(),
             connect: ConnectOptions::new().offer(offer),
             max_connections: 1024,
             drain: Duration::from_secs(10),
         }
+    }
+}
+
+impl AgentOptions {
+    /// What can be told before anything is done.
+    fn check(&self, listen: SocketAddr) -> Result<()> {
+        if !self.allow_remote && !listen.ip().to_canonical().is_loopback() {
+            return Err(Error::NotLoopback { address: listen });
+        }
+        check_domains(&self.only)
     }
 }
 
@@ -133,20 +164,40 @@ impl Agent {
     /// Starts to listen. Clients are answered when the agent [runs](Self::run).
     ///
     /// # Errors
-    /// [`Error::NotLoopback`], [`Error::Listen`], and when TLS can't be set up as the options say.
+    /// [`Error::NotLoopback`], [`Error::NotADomain`], [`Error::Listen`], and when TLS can't be set up as the options say.
     pub async fn bind(options: AgentOptions, authority: Authority, keys: KeyStore) -> Result<Self> {
-        let AgentOptions { listen, allow_remote, only, resolve, connect, max_connections, drain } = options;
-        if !allow_remote && !listen.ip().to_canonical().is_loopback() {
-            return Err(Error::NotLoopback { address: listen });
-        }
-        let cannot_listen = |source| Error::Listen { address: listen, source };
-        let listener = TcpListener::bind(listen).await.map_err(cannot_listen)?;
-        let address = listener.local_addr().map_err(cannot_listen)?;
+        let listen = options.listen;
+        options.check(listen)?;
+        let listener = TcpListener::bind(listen).await;
+        Agent::on(
+            listener.map_err(|source| Error::Listen { address: listen, source })?,
+            options,
+            authority,
+            keys,
+        )
+    }
+
+    /// Takes a socket that listens already, systemd's for instance; the options' own address does not matter.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn on(
+        listener: TcpListener,
+        options: AgentOptions,
+        authority: Authority,
+        keys: KeyStore,
+    ) -> Result<Self> {
+        let listen = options.listen;
+        let address = listener.local_addr().map_err(|source| Error::Listen { address: listen, source })?;
+        options.check(address)?;
+        let AgentOptions { only, resolve, proxies, connect, max_connections, drain, .. } = options;
         let context = Context {
+            address,
             leaves: ca::Leaves::new(Arc::new(authority))?,
-            upstream: Upstream::new(&connect, &resolve, keys, address)?,
+            upstream: Upstream::new(&connect, &resolve, proxies, keys, address)?,
             referrals: Referrals::default(),
-            only: Only::new(&only),
+            only: Only::new(&only)?,
+            report: Report::default(),
             tasks: TaskTracker::new(),
             drain: CancellationToken::new(),
             cut: CancellationToken::new(),

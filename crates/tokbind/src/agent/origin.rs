@@ -1,7 +1,11 @@
 //! Which server a request is for.
 
-use http::uri::Authority;
+use std::net::IpAddr;
 
+use http::uri::Authority;
+use url::Host;
+
+use super::error::{Error, Result};
 use crate::resolve::{host_name, port_number};
 
 /// How to talk to a server.
@@ -12,7 +16,7 @@ pub(super) enum Scheme {
 }
 
 impl Scheme {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Scheme::Http => "http",
             Scheme::Https => "https",
@@ -75,14 +79,21 @@ fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
-/// The domains that `--only` names; none means all.
+/// The domains that [`AgentOptions::only`](super::AgentOptions::only) names; none means all.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Only(Vec<String>);
 
 impl Only {
-    pub(super) fn new(domains: &[String]) -> Self {
-        let normal = |domain: &String| domain.trim_matches('.').to_ascii_lowercase();
-        Only(domains.iter().map(normal).collect())
+    pub(super) fn new(domains: &[String]) -> Result<Self> {
+        let normal = |domain: &String| {
+            normal(domain).map_err(|reason| Error::NotADomain { given: domain.clone(), reason })
+        };
+        Ok(Only(domains.iter().map(normal).collect::<Result<_>>()?))
+    }
+
+    /// The domains.
+    pub(super) fn domains(&self) -> &[String] {
+        &self.0
     }
 
     /// Whether the host is one of the domains, or below one.
@@ -93,6 +104,47 @@ impl Only {
                 above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
             })
     }
+}
+
+/// A domain in its one spelling. One that could match nothing would leave people unprotected without a word.
+fn normal(domain: &str) -> Result<String, &'static str> {
+    let bare = domain.trim();
+    let bare = bare.strip_prefix('.').unwrap_or(bare);
+    if bare.is_empty() {
+        return Err("name a domain, as in example.com");
+    }
+    if let Some((address, length)) = bare.split_once('/')
+        && address.parse::<IpAddr>().is_ok()
+        && length.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Err("a network is no domain; name each address");
+    }
+    if bare.contains('/') {
+        return Err("name the domain alone, as in example.com, and no URL");
+    }
+    if bare.contains('@') {
+        return Err("name the domain alone: what is behind the @");
+    }
+    if bare.contains('*') {
+        return Err("a domain stands for all below it: leave out the asterisk");
+    }
+    if bare.contains([',', ' ']) {
+        return Err("it is several; name each for itself");
+    }
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Ok(address.to_string());
+    }
+    if bare.contains("]:") || (bare.contains(':') && !bare.starts_with('[')) {
+        return Err("a domain stands for all its ports: leave out the colon and what follows");
+    }
+    // Browsers take 127.1 for an address, and ask for 127.0.0.1.
+    let known = match Host::parse(bare) {
+        Ok(Host::Ipv4(address)) => Some(address.to_string()),
+        Ok(Host::Ipv6(address)) => Some(address.to_string()),
+        Ok(Host::Domain(name)) => host_name(&name),
+        Err(_) => None,
+    };
+    known.ok_or("it is no domain")
 }
 
 #[cfg(test)]
@@ -115,9 +167,21 @@ mod tests {
     #[test]
     fn what_is_no_host_is_refused() {
         let long = "a".repeat(254);
-        for bad in
-            ["user@example.com", "a,b", "a*b", "a:0", "a:65536", "a:", "a:+1", "[::g]", "[v1.a]", ".", &long]
-        {
+        for bad in [
+            "user@example.com",
+            "a,b",
+            "a*b",
+            "a:0",
+            "a:65536",
+            "a:",
+            "a:+1",
+            "[::g]",
+            "[v1.a]",
+            ".",
+            ".a.test",
+            "a..test",
+            &long,
+        ] {
             if let Ok(authority) = bad.parse() {
                 assert_eq!(Origin::new(Scheme::Https, &authority), None, "{bad}");
             }
@@ -126,13 +190,45 @@ mod tests {
 
     #[test]
     fn only_means_the_domain_and_what_is_below() {
-        let only = Only::new(&["Example.com".to_owned(), ".test".to_owned()]);
-        for host in ["example.com", "www.example.com", "a.test", "test"] {
+        let only =
+            ["Example.com", ".test", "b\u{fc}cher.example.", " 192.0.2.1", "[::1]", "127.1", "a_b.example"];
+        let only = Only::new(&only.map(str::to_owned)).unwrap();
+        for host in [
+            "example.com",
+            "www.example.com",
+            "a.test",
+            "test",
+            "xn--bcher-kva.example",
+            "192.0.2.1",
+            "::1",
+            "127.0.0.1",
+            "a_b.example",
+        ] {
             assert!(only.includes(host), "{host}");
         }
         for host in ["badexample.com", "example.com.evil.org", "com", "contest"] {
             assert!(!only.includes(host), "{host}");
         }
-        assert!(Only::new(&[]).includes("anything"));
+        assert!(Only::new(&[]).unwrap().includes("anything"));
+        for wrong in [
+            "",
+            ".",
+            "*.a.test",
+            "https://a.test",
+            "a.test/x",
+            "a.test,b.test",
+            "a.test:443",
+            "a..test",
+            "a b",
+            "[::1]:443",
+            "[::g]",
+            "192.0.2.0/24",
+            "me@a.test",
+            "1.2.3.4.5",
+            "xn--a.test",
+        ] {
+            let error = Only::new(&[wrong.to_owned()]).unwrap_err().to_string();
+            assert!(error.contains(&format!("{wrong:?}")), "{error}");
+        }
     }
 }

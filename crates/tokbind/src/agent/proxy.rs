@@ -1,6 +1,5 @@
 //! The agent's own port: requests to an HTTP proxy (RFC 9110 sections 7.2 and 9.3.6).
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -14,14 +13,14 @@ use super::client::{Client, MAX_HEAD, READ_HEAD};
 use super::context::Context;
 use super::origin::{Origin, Scheme};
 use super::upstream::{Body, causes};
-use super::{forward, intercept, page, relay};
+use super::{forward, intercept, own, page, relay};
 
 /// Serves a client's connection.
 pub(super) async fn serve(context: Arc<Context>, tcp: TcpStream, client: Client) {
     let (service_context, peer) = (Arc::clone(&context), client.address);
     let service = service_fn(move |request| {
         let (context, client) = (Arc::clone(&service_context), client.clone());
-        async move { Ok::<_, Infallible>(answer(context, request, client).await) }
+        async move { answer(context, request, client).await }
     });
     let connection = http1::Builder::new()
         .auto_date_header(false)
@@ -35,21 +34,27 @@ pub(super) async fn serve(context: Arc<Context>, tcp: TcpStream, client: Client)
     }
 }
 
-async fn answer(context: Arc<Context>, request: Request<Incoming>, client: Client) -> Response<Body> {
+async fn answer(
+    context: Arc<Context>,
+    request: Request<Incoming>,
+    client: Client,
+) -> Result<Response<Body>, forward::Reset> {
     if request.method() == Method::CONNECT {
-        return connect(context, request, client).await;
+        return Ok(connect(context, request, client).await);
+    }
+    if request.uri().scheme().is_none() && request.uri().authority().is_none() {
+        return Ok(own::answer(&context, &request));
     }
     match target(request.uri()) {
         Ok(origin) => forward::answer(&context, &origin, &client, request).await,
         Err(sentence) => {
             tracing::info!(method = %request.method(), sentence, "refused");
-            page::page(StatusCode::BAD_REQUEST, "This is a proxy", sentence)
+            Ok(page::page(StatusCode::BAD_REQUEST, "This is a proxy", sentence))
         }
     }
 }
 
-/// The server of a request that a proxy is meant to pass on. A request for the agent itself is refused, whatever name
-/// it was reached by: it has no pages, and a website that has the browser talk to this port shall learn nothing.
+/// The server of a request that a proxy is meant to pass on.
 fn target(uri: &Uri) -> Result<Origin, &'static str> {
     match (uri.scheme_str(), uri.authority()) {
         (Some("http"), Some(authority)) => {
@@ -57,7 +62,7 @@ fn target(uri: &Uri) -> Result<Origin, &'static str> {
         }
         (Some("https"), _) => Err("An https URL goes through a proxy with CONNECT."),
         (Some(_), _) => Err("Only http and https URLs go through this proxy."),
-        (None, _) => Err("It answers requests that are made for a proxy, and has no pages of its own."),
+        (None, _) => Err("The request names no server."),
     }
 }
 

@@ -4,7 +4,8 @@
 //! its consequence. It takes the next request of the same browser for exactly the redirect's URL as that consequence,
 //! once and within a short time. A browser is an address and a `User-Agent`: a proxy can't tell more.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,15 +15,19 @@ use http::{Method, StatusCode};
 use token_binding::header::INCLUDE_REFERRED_TOKEN_BINDING_ID;
 use url::Url;
 
-use crate::{PrivateKey, federation};
+use crate::keys::Key;
+use crate::keys::registered_domain;
+use crate::{federation, location};
 
-/// Redirects that nobody has followed yet.
-const MAX_PENDING: usize = 256;
+/// Redirects of one site that one browser has not followed yet.
+const MAX_OF_ONE: usize = 16;
+/// Redirects that nobody has followed yet. With more, those who have the most of them lose some.
+const MAX_PENDING: usize = 1024;
 /// Browsers follow a redirect at once; what is left is the time to reach the next server.
 const LIFETIME: Duration = Duration::from_secs(30);
 
 /// Who follows a redirect.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Browser {
     address: IpAddr,
     user_agent: Option<HeaderValue>,
@@ -42,8 +47,10 @@ pub(super) struct Referrals {
 
 struct Referral {
     browser: Browser,
+    /// The registered domain that redirects.
+    site: String,
     target: Url,
-    key: Arc<PrivateKey>,
+    key: Arc<Key>,
     until: Instant,
 }
 
@@ -57,16 +64,16 @@ impl Referrals {
         request: &str,
         status: StatusCode,
         response: &HeaderMap,
-        key: Arc<PrivateKey>,
+        key: Arc<Key>,
         now: Instant,
     ) {
         let Some(target) = target(request, status, response) else { return };
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         pending.retain(|known| known.until > now && !(known.browser == browser && known.target == target));
-        if pending.len() >= MAX_PENDING {
-            pending.pop_front();
-        }
-        pending.push_back(Referral { browser, target, key, until: now + LIFETIME });
+        let site = Url::parse(request).ok().and_then(|url| url.host_str().map(registered_domain));
+        let site = site.unwrap_or_default();
+        make_room(&mut pending, &browser, &site);
+        pending.push_back(Referral { browser, site, target, key, until: now + LIFETIME });
     }
 
     /// The key to refer to in this request. It is given out once.
@@ -77,7 +84,7 @@ impl Referrals {
         headers: &HeaderMap,
         url: &str,
         now: Instant,
-    ) -> Option<Arc<PrivateKey>> {
+    ) -> Option<Arc<Key>> {
         // A preflight comes before the request that follows the redirect, and without credentials.
         if method == Method::OPTIONS && headers.contains_key("access-control-request-method") {
             return None;
@@ -98,6 +105,23 @@ impl Referrals {
     }
 }
 
+/// A site can crowd out its own redirects and no others.
+fn make_room(pending: &mut VecDeque<Referral>, browser: &Browser, site: &str) {
+    let of_one = pending.iter().filter(|known| known.browser == *browser && known.site == site).count();
+    let crowded = if of_one >= MAX_OF_ONE {
+        pending.iter().position(|known| known.browser == *browser && known.site == site)
+    } else if pending.len() >= MAX_PENDING {
+        let mut counts: HashMap<(&Browser, &str), (usize, usize)> = HashMap::new();
+        for (place, known) in pending.iter().enumerate() {
+            counts.entry((&known.browser, &known.site)).or_insert((0, place)).0 += 1;
+        }
+        counts.into_values().max_by_key(|(count, first)| (*count, Reverse(*first))).map(|(_, first)| first)
+    } else {
+        None
+    };
+    crowded.map(|place| pending.remove(place));
+}
+
 /// Where the response sends the browser with its key, if it does.
 fn target(request: &str, status: StatusCode, response: &HeaderMap) -> Option<Url> {
     // Noted only when there was a provided binding.
@@ -105,9 +129,9 @@ fn target(request: &str, status: StatusCode, response: &HeaderMap) -> Option<Url
     if !federation::is_asked_for(true, status.as_u16(), asked) {
         return None;
     }
-    let location = std::str::from_utf8(response.get(LOCATION)?.as_bytes()).ok()?;
+    let location = location::text(response.get(LOCATION)?.as_bytes());
     // What browsers do with a Location: the URL Standard's way, which this crate follows too.
-    let mut target = Url::parse(request).ok()?.join(location).ok()?;
+    let mut target = Url::parse(request).ok()?.join(&location).ok()?;
     target.set_fragment(None);
     (target.scheme() == "https").then_some(target)
 }

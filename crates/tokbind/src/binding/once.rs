@@ -9,9 +9,10 @@ use http::HeaderValue;
 
 use super::{Signer, header};
 use crate::error::{Error, Result};
+use crate::keys::Key;
 use crate::keys::KeyStore;
 use crate::tls::TlsConnection;
-use crate::{Ekm, Negotiated, PrivateKey};
+use crate::{Ekm, Negotiated};
 
 /// What a handshake came to. A TLS 1.2 server may renegotiate, and the old result is void then.
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ impl Handshake {
 #[derive(Clone)]
 pub(crate) struct Bound {
     pub(crate) value: HeaderValue,
-    pub(crate) key: Arc<PrivateKey>,
+    pub(crate) key: Arc<Key>,
 }
 
 impl std::fmt::Debug for Bound {
@@ -59,7 +60,7 @@ impl Once {
         keys: &KeyStore,
         host: &str,
         handshake: Handshake,
-        referred: Option<&Arc<PrivateKey>>,
+        referred: Option<&Arc<Key>>,
     ) -> Result<Option<Bound>> {
         let Some(negotiated) = handshake.negotiated else { return Ok(None) };
         let signed = self.0.as_ref().filter(|(made_for, _)| made_for.is(&handshake)).map(|(_, bound)| bound);

@@ -10,7 +10,7 @@ use crate::probe::{ClientHello, EXTENDED_MASTER_SECRET, RENEGOTIATION_INFO, Repl
 use crate::tls::{ConnectOptions, Connector, Location, Offer, TlsConnection};
 use crate::{KeyParameters, PrivateKey, ProtocolVersion, binding};
 
-pub(super) static PROBES: &[Probe] = &[
+pub(super) static PROBES: &[Probe<Subject>] = &[
     Probe {
         name: "tls12-answer",
         section: "RFC 8472 s3",

@@ -14,7 +14,7 @@ use crate::{Ekm, KeyParameters, PrivateKey, TokenBindingType, binding};
 const ANY_KEY: &str = "whoever knows a Token Binding ID can pass for its owner";
 const REPLAY: &str = "a message recorded anywhere is good here: a stolen cookie needs no key";
 
-pub(super) static PROBES: &[Probe] = &[
+pub(super) static PROBES: &[Probe<Subject>] = &[
     Probe {
         name: "good-message",
         section: "RFC 8473 s2",

@@ -11,7 +11,7 @@
 //!
 //! # async fn ask() -> tokbind::Result<()> {
 //! let target = Target::new("https://www.example.com/whoami", ConnectOptions::new())?;
-//! let findings = check::run(&target, |finding| println!("{finding:?}")).await?;
+//! let findings = check::run(&target, &[], |finding| println!("{finding:?}")).await?;
 //! assert!(findings.iter().all(|finding| !finding.verdict.is_failure()));
 //! # Ok(())
 //! # }
@@ -22,46 +22,55 @@ mod handshake;
 mod messages;
 mod probe;
 mod requests;
+#[cfg(feature = "dbsc")]
+mod sessions;
 mod subject;
 
-use self::finding::Seen;
 use self::probe::Probe;
 use self::subject::Subject;
-use crate::{Result, Target};
+use crate::tls::{Connector, Offer, SslVersion};
+use crate::{KeyParameters, Result, Target};
 
 pub use finding::{Finding, Verdict};
+#[cfg(feature = "dbsc")]
+pub use sessions::{SessionOptions, run_sessions, session_rules};
 
-/// How many probes there are.
-#[must_use]
-pub fn count() -> usize {
-    all().count()
+/// The names of all rules.
+pub fn rules() -> impl Iterator<Item = &'static str> {
+    all().map(|probe| probe.name)
 }
 
-fn all() -> impl Iterator<Item = &'static Probe> {
+fn all() -> impl Iterator<Item = &'static Probe<Subject>> {
     handshake::PROBES.iter().chain(messages::PROBES).chain(requests::PROBES)
 }
 
-/// Runs every probe, one after the other, and tells each finding as soon as it is there.
+/// Looks whether the server keeps the rules of these names, or all where none is named, one after the other, and tells each
+/// finding as soon as it is there.
 ///
 /// # Errors
 /// The server can't be reached, or its certificate is refused: then there is nothing to find out.
-pub async fn run(target: &Target, mut tell: impl FnMut(&Finding)) -> Result<Vec<Finding>> {
+pub async fn run(target: &Target, only: &[String], tell: impl FnMut(&Finding)) -> Result<Vec<Finding>> {
     let subject = Subject::meet(target).await?;
-    let mut findings = Vec::new();
-    for probe in all() {
-        let verdict = match (probe.run)(&subject).await {
-            Ok(Seen::AsItShould) => Verdict::Pass,
-            Ok(Seen::Wrong(seen)) => Verdict::Fail { seen, allows: probe.allows },
-            Ok(Seen::NotApplicable(why)) => Verdict::NotApplicable(why),
-            Err(error) => {
-                Verdict::Fail { seen: error.to_string(), allows: "unknown: the probe got no answer" }
-            }
-        };
-        let finding = Finding { probe: probe.name, section: probe.section, rule: probe.rule, verdict };
-        tell(&finding);
-        findings.push(finding);
+    Ok(probe::run(all(), only, &subject, tell).await)
+}
+
+/// Whether the server answers an offer of Token Binding at all, on TLS 1.2 or 1.3. One that does not has nothing for the rules
+/// to be about.
+///
+/// # Errors
+/// The server can't be reached, or its certificate is refused.
+pub async fn negotiates(target: &Target) -> Result<bool> {
+    let (address, mut failed, mut reached) = (target.address().await?, None, false);
+    for version in [SslVersion::TLS1_3, SslVersion::TLS1_2] {
+        let offer = Offer::v1(KeyParameters::ALL_KNOWN);
+        let options = target.options.clone().offer(offer).lenient(true).tls_version(version);
+        match Connector::new(&options)?.connect(address, &target.host).await {
+            Ok(connection) if connection.answer().is_some() => return Ok(true),
+            Ok(_) => reached = true,
+            Err(error) => failed = failed.or(Some(error)),
+        }
     }
-    Ok(findings)
+    failed.filter(|_| !reached).map_or(Ok(false), Err)
 }
 
 #[cfg(test)]
@@ -70,9 +79,9 @@ mod tests {
 
     #[test]
     fn each_probe_has_a_name_of_its_own() {
-        let mut names: Vec<_> = all().map(|probe| probe.name).collect();
+        let mut names: Vec<_> = rules().collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), count());
+        assert_eq!(names.len(), rules().count());
     }
 }

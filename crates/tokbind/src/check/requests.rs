@@ -9,7 +9,7 @@ use crate::http2::Http2;
 use crate::tls::Offer;
 use crate::{KeyParameters, PrivateKey, binding};
 
-pub(super) static PROBES: &[Probe] = &[
+pub(super) static PROBES: &[Probe<Subject>] = &[
     Probe {
         name: "duplicate-header",
         section: "RFC 8473 s2",

@@ -15,6 +15,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "dbsc")]
+mod bound;
 mod connection;
 mod cookies;
 mod fetch;
@@ -25,7 +27,7 @@ mod tests;
 mod trace;
 mod urls;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use token_binding::header::SEC_TOKEN_BINDING;
@@ -35,14 +37,19 @@ use self::connection::Connection;
 use self::urls::{authority, checked, host};
 use crate::error::{Error, Result};
 use crate::federation::Referral;
+use crate::http1::Http1;
+use crate::http1::MAX_BODY;
+use crate::keys::Key;
 use crate::localhost::name_to_look_up;
-use crate::message::{Request, Response};
+use crate::message::{Collect, Request, Response, Sink};
+use crate::timeout::within;
 use crate::tls::{Connector, Session};
-use crate::{PrivateKey, http1::Http1};
 
 pub use cookies::CookieJar;
 pub use fetch::Fetch;
 pub use options::{ClientOptions, HttpVersion};
+#[cfg(feature = "dbsc")]
+pub use trace::SessionEvent;
 pub use trace::{Sent, Trace};
 pub use url::Url;
 
@@ -64,9 +71,14 @@ pub struct Fetched {
 pub struct Client {
     options: ClientOptions,
     connector: Connector,
+    /// Origins that refuse HTTP/2 (RFC 9113 section 7).
+    http1_only: HashSet<Origin>,
     cookies: CookieJar,
     connections: HashMap<Origin, Connection>,
-    sessions: HashMap<Origin, Session>,
+    tls_sessions: HashMap<Origin, Session>,
+    /// `None`: no sessions are begun, and none goes on.
+    #[cfg(feature = "dbsc")]
+    sessions: Option<crate::sessions::Store>,
 }
 
 impl Client {
@@ -78,11 +90,14 @@ impl Client {
         let options = options.clone();
         let connector = Connector::new(&options.connect.clone().alpn(options.http.alpn()))?;
         Ok(Client {
+            #[cfg(feature = "dbsc")]
+            sessions: options.has_sessions.then(|| crate::sessions::Store::new(options.keys.path())),
             options,
             connector,
+            http1_only: HashSet::new(),
             cookies: CookieJar::default(),
             connections: HashMap::new(),
-            sessions: HashMap::new(),
+            tls_sessions: HashMap::new(),
         })
     }
 
@@ -102,18 +117,39 @@ impl Client {
     /// A redirect to another origin goes without `Authorization`, `Cookie` and the like that the request was given.
     ///
     /// # Errors
-    /// Anything, with the server's name in [`Error::At`].
+    /// Anything, with the server's name in [`Error::At`]. [`Error::TooLarge`] for a body of more than [`MAX_BODY`] bytes.
     pub async fn fetch(&mut self, fetch: Fetch, trace: &mut (dyn Trace + Send)) -> Result<Fetched> {
+        let mut body = Collect::up_to(MAX_BODY);
+        let Fetched { url, response } = self.fetch_into(fetch, trace, &mut body).await?;
+        Ok(Fetched { url, response: Response { body: body.into_bytes(), ..response } })
+    }
+
+    /// Like [`fetch`](Self::fetch), but hands on the body of the last response as it comes, however large it is. The response
+    /// that is returned has none.
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch), and what the sink refuses. Part of the body may have been handed on by then.
+    pub async fn fetch_into(
+        &mut self,
+        fetch: Fetch,
+        trace: &mut (dyn Trace + Send),
+        sink: &mut dyn Sink,
+    ) -> Result<Fetched> {
         let mut fetch = Fetch { url: checked(fetch.url)?, ..fetch };
         let mut referral = Referral::default();
         let mut followed = 0;
+        let limit = self.options.max_redirects;
         loop {
+            #[cfg(feature = "dbsc")]
+            Box::pin(self.refresh_sessions(&mut fetch, trace)).await;
             let referred = referral.take(fetch.url.scheme() == "https");
-            let (response, provided) = self.exchange(&fetch, referred, trace).await?;
-            trace.received(&fetch.url, &response);
+            let mut last = Last { follows: limit > 0, ..Last::any(&mut *sink) };
+            let (response, provided) = self.exchange(&fetch, referred, trace, &mut last).await?;
+            trace.received(&fetch.url, &response, last.length);
             self.cookies.take(&fetch.url, &response);
+            #[cfg(feature = "dbsc")]
+            Box::pin(self.take_sessions(&fetch.url, &response, trace)).await;
             referral.response(provided, &response);
-            let limit = self.options.max_redirects;
             match redirect::target(&fetch.url, &response)? {
                 Some(target) if limit > 0 => {
                     if followed == limit {
@@ -128,23 +164,38 @@ impl Client {
     }
 
     /// Sends one request. Also returns the key that it proved.
+    ///
+    /// It goes out again where the server has not processed it (RFC 9113 sections 7 and 8.7), and where a kept connection turns
+    /// out to be closed and seeing it twice does no harm; but not when part of a response has been handed on.
     async fn exchange(
         &mut self,
         fetch: &Fetch,
-        referred: Option<Arc<PrivateKey>>,
+        referred: Option<Arc<Key>>,
         trace: &mut (dyn Trace + Send),
-    ) -> Result<(Response, Option<Arc<PrivateKey>>)> {
+        last: &mut Last<'_>,
+    ) -> Result<(Response, Option<Arc<Key>>)> {
         let origin = fetch.url.origin();
-        if let Some(kept) = self.connections.remove(&origin) {
-            match self.exchange_on(kept, true, fetch, referred.clone(), trace).await {
-                // The server may close a connection just when it is to be used again. It has not seen the request, or
-                // seeing it twice does no harm.
-                Err(error) if is_idempotent(&fetch.method) && error.is_connections() => {}
+        let mut kept = self.connections.remove(&origin);
+        let mut refused = false;
+        loop {
+            let reused = kept.is_some();
+            let connection = match kept.take() {
+                Some(kept) => kept,
+                None => self.connect(&fetch.url, &origin).await.map_err(Error::at(&origin))?,
+            };
+            match self.exchange_on(connection, reused, fetch, referred.clone(), trace, last).await {
+                Err(error) if last.begun => return Err(Error::at(&origin)(error)),
+                Err(error) if error.wants_http1() && self.options.http == HttpVersion::Any => {
+                    if self.http1_only.insert(origin.clone()) {
+                        continue;
+                    }
+                    return Err(Error::at(&origin)(error));
+                }
+                Err(error) if error.is_unprocessed() && !std::mem::replace(&mut refused, true) => continue,
+                Err(error) if reused && is_idempotent(&fetch.method) && error.is_connections() => continue,
                 result => return result.map_err(Error::at(&origin)),
             }
         }
-        let connection = self.connect(&fetch.url, &origin).await.map_err(Error::at(&origin))?;
-        self.exchange_on(connection, false, fetch, referred, trace).await.map_err(Error::at(&origin))
     }
 
     async fn exchange_on(
@@ -152,9 +203,10 @@ impl Client {
         mut connection: Connection,
         reused: bool,
         fetch: &Fetch,
-        referred: Option<Arc<PrivateKey>>,
+        referred: Option<Arc<Key>>,
         trace: &mut (dyn Trace + Send),
-    ) -> Result<(Response, Option<Arc<PrivateKey>>)> {
+        last: &mut Last<'_>,
+    ) -> Result<(Response, Option<Arc<Key>>)> {
         let mut request = self.request(fetch)?;
         let mut provided = None;
         let mut shown = None;
@@ -175,7 +227,7 @@ impl Client {
             provided: provided.as_deref(),
             referred: shown.as_deref(),
         });
-        let response = connection.request(&request).await?;
+        let response = connection.request_into(&request, last).await?;
         if connection.reusable() {
             self.connections.insert(fetch.url.origin(), connection);
         }
@@ -199,9 +251,12 @@ impl Client {
                 request = request.header(name, value);
             }
         }
-        if !fetch.has("Cookie")
-            && let Some(cookies) = self.cookies.header(url)
-        {
+        let mut cookies = self.cookies.header(url).unwrap_or_default();
+        if !cookies.is_empty() && !fetch.cookies.is_empty() {
+            cookies.extend_from_slice(b"; ");
+        }
+        cookies.extend_from_slice(&fetch.cookies);
+        if !fetch.has("Cookie") && !cookies.is_empty() {
             request = request.header("Cookie", cookies);
         }
         Ok(request.body(fetch.body.clone()))
@@ -214,17 +269,62 @@ impl Client {
             Some(address) => (address.ip().to_string(), address.port()),
             None => (name_to_look_up(&host).to_owned(), port),
         };
-        if url.scheme() == "http" {
-            let stream = self.connector.dial((address.as_str(), port)).await?;
-            let http1 = Http1::over(stream).timeout(self.options.connect.timeout);
-            return Ok(Connection::Plain(Box::new(http1)));
-        }
-        let connection = match self.sessions.get(origin) {
-            Some(session) => self.connector.resume((address.as_str(), port), &host, session).await?,
-            None => self.connector.connect((address.as_str(), port), &host).await?,
+        let proxy = self.options.proxies.of(url.scheme(), &host, port)?;
+        let limit = self.options.connect.timeout;
+        let tcp = match &proxy {
+            None => self.connector.dial((address.as_str(), port)).await?,
+            Some(proxy) => self.connector.dial((proxy.host.as_str(), proxy.port)).await?,
         };
-        self.sessions.insert(origin.clone(), connection.session());
+        if url.scheme() == "http" {
+            let http1 = Http1::over(tcp).timeout(limit);
+            return Ok(Connection::Plain(Box::new(http1), proxy));
+        }
+        let tcp = match proxy {
+            None => tcp,
+            Some(proxy) => within(limit, "asking the proxy", proxy.tunnel(tcp, &address, port)).await?,
+        };
+        if self.http1_only.contains(origin) {
+            let connector = Connector::new(&self.options.connect.clone().alpn(HttpVersion::Http1.alpn()))?;
+            let connection = connector.connect_over(tcp, &host, None).await?;
+            return Connection::start(connection, self.options.http).await;
+        }
+        let connection = self.connector.connect_over(tcp, &host, self.tls_sessions.get(origin)).await?;
+        self.tls_sessions.insert(origin.clone(), connection.session());
         Connection::start(connection, self.options.http).await
+    }
+}
+
+/// Hands on the body of a response that is the last one, and skips those of redirects that are followed.
+struct Last<'a> {
+    sink: &'a mut dyn Sink,
+    follows: bool,
+    begun: bool,
+    skips: bool,
+    /// How many bytes came.
+    length: u64,
+}
+
+impl<'a> Last<'a> {
+    /// Hands on the body of any response.
+    fn any(sink: &'a mut dyn Sink) -> Self {
+        Last { sink, follows: false, begun: false, skips: false, length: 0 }
+    }
+}
+
+impl Sink for Last<'_> {
+    fn begin(&mut self, head: &Response) -> Result<()> {
+        self.begun = true;
+        self.skips = self.follows && redirect::is_one(head);
+        if self.skips { Ok(()) } else { self.sink.begin(head) }
+    }
+
+    fn expect(&mut self, length: u64) -> Result<()> {
+        if self.skips { Ok(()) } else { self.sink.expect(length) }
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<()> {
+        self.length += bytes.len() as u64;
+        if self.skips { Ok(()) } else { self.sink.data(bytes) }
     }
 }
 

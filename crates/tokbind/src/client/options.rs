@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::Resolve;
 use crate::keys::KeyStore;
 use crate::tls::ConnectOptions;
+use crate::{Proxies, Resolve};
 
 /// Redirects that are followed before a client gives up. Browsers stop at 20.
 const MAX_REDIRECTS: usize = 20;
@@ -41,6 +41,9 @@ pub struct ClientOptions {
     pub(super) http: HttpVersion,
     pub(super) max_redirects: usize,
     resolve: Vec<Resolve>,
+    pub(super) proxies: Proxies,
+    #[cfg(feature = "dbsc")]
+    pub(super) has_sessions: bool,
 }
 
 impl ClientOptions {
@@ -53,6 +56,9 @@ impl ClientOptions {
             http: HttpVersion::default(),
             max_redirects: MAX_REDIRECTS,
             resolve: Vec::new(),
+            proxies: Proxies::default(),
+            #[cfg(feature = "dbsc")]
+            has_sessions: false,
         }
     }
 
@@ -77,10 +83,26 @@ impl ClientOptions {
         self
     }
 
+    /// By which proxies to reach servers. Default: none, whatever the environment says.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
     /// Connects where this says for URLs of its host and port.
     #[must_use]
     pub fn resolve(mut self, resolve: Resolve) -> Self {
         self.resolve.push(resolve);
+        self
+    }
+
+    /// Begins sessions by Device Bound Session Credentials where a server offers it, and keeps them beside the keys. What
+    /// goes wrong with one is told to [`Trace`](super::Trace), and fails no request.
+    #[cfg(feature = "dbsc")]
+    #[must_use]
+    pub fn device_bound_sessions(mut self, yes: bool) -> Self {
+        self.has_sessions = yes;
         self
     }
 

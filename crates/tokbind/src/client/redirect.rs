@@ -5,15 +5,30 @@ use url::Url;
 use super::fetch::Fetch;
 use crate::binding::SEC_TOKEN_BINDING;
 use crate::error::{Error, Result};
+use crate::location;
 use crate::message::Response;
 
 /// Headers that were given for one origin, and that another origin must not get.
-const FOR_ONE_ORIGIN: [&str; 5] =
-    ["authorization", "cookie", "host", "proxy-authorization", SEC_TOKEN_BINDING];
+const FOR_ONE_ORIGIN: [&str; 8] = [
+    "authorization",
+    "cookie",
+    "host",
+    "proxy-authorization",
+    SEC_TOKEN_BINDING,
+    "sec-secure-session-id",
+    "secure-session-response",
+    "secure-session-skipped",
+];
+
+/// Whether a response is a redirect.
+pub(super) fn is_one(response: &Response) -> bool {
+    matches!(response.status, 301 | 302 | 303 | 307 | 308)
+        && response.headers_named("location").next().is_some()
+}
 
 /// Where a response redirects to, if it does.
 pub(super) fn target(url: &Url, response: &Response) -> Result<Option<Url>> {
-    if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
+    if !is_one(response) {
         return Ok(None);
     }
     let mut locations = response.headers_named("location");
@@ -25,8 +40,7 @@ pub(super) fn target(url: &Url, response: &Response) -> Result<Option<Url>> {
     let bad = |reason: String| {
         Error::url(url.as_str(), format!("it redirects to something that is not a URL: {reason}"))
     };
-    let location = std::str::from_utf8(location).map_err(|error| bad(error.to_string()))?;
-    url.join(location).map(Some).map_err(|error| bad(error.to_string()))
+    url.join(&location::text(location)).map(Some).map_err(|error| bad(error.to_string()))
 }
 
 /// The request to the target of a redirect with this status.
@@ -43,6 +57,7 @@ pub(super) fn follow(mut fetch: Fetch, status: u16, target: Url) -> Fetch {
         fetch.headers.retain(|(name, _)| !starts_with(name, "content-"));
     }
     if target.origin() != fetch.url.origin() {
+        fetch.cookies.clear();
         fetch
             .headers
             .retain(|(name, _)| !FOR_ONE_ORIGIN.iter().any(|other| name.eq_ignore_ascii_case(other)));
@@ -72,6 +87,7 @@ mod tests {
         let mut fetch = Fetch::get("https://a.example/x?y").unwrap();
         fetch.method = "POST".to_owned();
         fetch.body = b"body".to_vec();
+        fetch.cookies = b"given=1".to_vec();
         for name in ["Authorization", "Content-Type", "cookie", "Host", "Sec-Token-Binding", "X-Mine"] {
             fetch.headers.push((name.to_owned(), b"v".to_vec()));
         }
@@ -134,7 +150,9 @@ mod tests {
         {
             let followed = follow(post(), 307, url(target));
             assert_eq!(names(&followed), ["Content-Type", "X-Mine"], "{target}");
+            assert!(followed.cookies.is_empty(), "{target}");
         }
-        assert_eq!(follow(post(), 307, url("https://a.example:443/q")).headers, post().headers);
+        let followed = follow(post(), 307, url("https://a.example:443/q"));
+        assert_eq!((followed.headers, followed.cookies), (post().headers, post().cookies));
     }
 }

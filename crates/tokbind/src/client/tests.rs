@@ -296,7 +296,7 @@ fn only_the_web_can_be_fetched() {
     for (url, problem) in [
         ("ftp://a.example/", "only https and http"),
         ("file:///etc/passwd", "only https and http"),
-        ("a.example", "relative URL without a base"),
+        ("a.example", "write https://a.example"),
         ("https://", "empty host"),
         ("https://me:pw@a.example/", "it has a user name or password"),
     ] {
@@ -341,7 +341,7 @@ async fn a_trace_sees_what_is_sent() {
             let keys = (sent.provided.is_some(), sent.referred.is_some());
             self.0.push(format!("{} {} {tls:?} {} {keys:?}", sent.http, sent.url.path(), sent.reused));
         }
-        fn received(&mut self, url: &Url, response: &Response) {
+        fn received(&mut self, url: &Url, response: &Response, _: u64) {
             self.0.push(format!("{} {}", url.path(), response.status));
         }
     }

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::PrivateKey;
+use crate::keys::Key;
 use crate::message::{Request, Response};
 use crate::tls::Info;
 
@@ -13,10 +13,34 @@ pub trait Trace {
         let _ = sent;
     }
 
-    /// A response came, perhaps a redirect that will be followed.
-    fn received(&mut self, url: &Url, response: &Response) {
-        let _ = (url, response);
+    /// A response came, perhaps a redirect that will be followed, with so many bytes of body, which are not in it.
+    fn received(&mut self, url: &Url, response: &Response, body_length: u64) {
+        let _ = (url, response, body_length);
     }
+
+    /// Something became of a device-bound session.
+    #[cfg(feature = "dbsc")]
+    fn session(&mut self, event: &SessionEvent) {
+        let _ = event;
+    }
+}
+
+/// What becomes of a device-bound session.
+#[cfg(feature = "dbsc")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// A key was registered, and a session begun.
+    Registered,
+    /// The key was proved again.
+    Refreshed,
+    /// The server has ended the session.
+    Ended,
+    /// It was not begun, not refreshed or not kept.
+    Failed {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Looks at nothing.
@@ -37,7 +61,7 @@ pub struct Sent<'a> {
     /// Whether the connection was used before.
     pub reused: bool,
     /// The key of the provided binding.
-    pub provided: Option<&'a PrivateKey>,
+    pub provided: Option<&'a Key>,
     /// The key of the referred binding.
-    pub referred: Option<&'a PrivateKey>,
+    pub referred: Option<&'a Key>,
 }

@@ -12,6 +12,10 @@ pub(super) fn checked(url: Url) -> Result<Url> {
             "it has a user name or password; send those in an Authorization header"
         }
         "http" | "https" => return Ok(url),
+        // `example.com:8443` is a URL, too: its scheme is `example.com`.
+        scheme if scheme.contains('.') || scheme == "localhost" => {
+            "it does not say how; write https:// before it"
+        }
         _ => "only https and http can be fetched",
     };
     // The password is left out of the message.

@@ -117,11 +117,11 @@ async fn a_response_cut_short_is_an_error() {
 async fn a_malformed_response_is_an_error() {
     let head = b"HTTP/1.1 200 OK\r\n";
     for rest in [
-        &b"Content-Length: 1\r\nContent-Length: 1\r\n\r\na"[..],
+        &b"Content-Length: 1\r\nContent-Length: 2\r\n\r\na"[..],
         b"Content-Length: +1\r\n\r\na",
         b"Content-Length: \r\n\r\na",
         b"Content-Length: 99999999999999999999999\r\n\r\na",
-        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: identity\r\nContent-Length: 1\r\n\r\na",
         b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"Transfer-Encoding: chunked\r\n\r\nx\r\n\r\n",
@@ -136,6 +136,26 @@ async fn a_malformed_response_is_an_error() {
     {
         let response = parse(bytes, "GET").await;
         assert!(matches!(response, Err(Error::Http1(_))), "{}: {response:?}", bytes.escape_ascii());
+    }
+}
+
+#[tokio::test]
+async fn an_odd_response_is_read_as_it_is_meant() {
+    for rest in [
+        &b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nall"[..],
+        b"Content-Length: 3, 3\r\n\r\nall",
+        b"Content-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nall\r\n0\r\n\r\n",
+        b"Content-Length : 3\r\nX-Folded: 1,\r\n \t2 \r\nX-Latin: \xe9\r\n\r\nall",
+    ] {
+        let response = parse(&[b"HTTP/1.1 200 OK\r\n", rest].concat(), "GET").await.unwrap();
+        assert_eq!(response.text(), "all", "{}", rest.escape_ascii());
+        for (name, value) in &response.headers {
+            match name.as_str() {
+                "X-Folded" => assert_eq!(value, b"1, 2"),
+                "X-Latin" => assert_eq!(value, b"\xe9"),
+                _ => {}
+            }
+        }
     }
 }
 

@@ -200,7 +200,7 @@ async fn no_response_is_missed() {
         let client = client.clone();
         async move {
             for _ in 0..400 {
-                client.exchange(&Request::get("localhost", "/")).await.unwrap();
+                client.request(&Request::get("localhost", "/")).await.unwrap();
             }
         }
     });

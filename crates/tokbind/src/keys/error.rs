@@ -62,6 +62,15 @@ pub enum KeyStoreError {
         /// What the file's name promises.
         key_parameters: KeyParameters,
     },
+    /// The token is missing, locked or full, or does not do what is asked.
+    #[cfg(feature = "pkcs11")]
+    #[error("{doing}: {reason}")]
+    Token {
+        /// What was being done.
+        doing: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// The operating system refused.
     #[error("{doing} {path}: {source}", path = path.display())]
     Io {

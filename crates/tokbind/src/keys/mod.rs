@@ -23,8 +23,13 @@
 mod disk;
 mod domain;
 mod error;
+mod key;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "pkcs11")]
+mod token;
+#[cfg(feature = "pkcs11")]
+mod uri;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -38,6 +43,7 @@ use crate::{KeyParameters, PrivateKey};
 
 pub use domain::registered_domain;
 pub use error::KeyStoreError;
+pub use key::Key;
 
 /// A place for keys: a directory, or memory. Clones are the same place.
 ///
@@ -50,13 +56,21 @@ pub struct KeyStore {
 
 #[derive(Debug)]
 struct Inner {
-    /// `None`: keys live in memory only.
-    directory: Option<Directory>,
+    place: Place,
     /// Keys that were used already. Those of a directory are good as long as their file is the same.
     known: Mutex<Known>,
 }
 
-type Known = HashMap<(String, KeyParameters), (Arc<PrivateKey>, Option<Stamp>)>;
+/// Where the keys are.
+#[derive(Debug)]
+enum Place {
+    Memory,
+    Directory(Directory),
+    #[cfg(feature = "pkcs11")]
+    Token(token::Token),
+}
+
+type Known = HashMap<(String, KeyParameters), (Arc<Key>, Option<Stamp>)>;
 
 /// What can be told about a key without giving it away.
 #[derive(Debug)]
@@ -80,17 +94,33 @@ impl KeyStore {
     /// [`KeyStoreError`]: the directory is not only its owner's, or there is no default.
     pub fn open(path: Option<PathBuf>) -> Result<Self, KeyStoreError> {
         let path = path.map_or_else(KeyStore::default_path, Ok)?;
-        Ok(KeyStore::new(Some(Directory::open(path)?)))
+        Ok(KeyStore::new(Place::Directory(Directory::open(path)?)))
+    }
+
+    /// Opens a PKCS #11 token as a store (RFC 7512 has the URI: `pkcs11:token=NAME?module-path=FILE&pin-source=file:FILE`). Keys
+    /// are made in it, for ecdsap256 only, and can't be copied out of it. `ask` is asked for the PIN of the token of this name,
+    /// where it wants one and the URI does not say it.
+    ///
+    /// A key that another process deletes is still used by this one.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::Token`]
+    #[cfg(feature = "pkcs11")]
+    pub fn token(
+        uri: &str,
+        ask: impl FnOnce(&str) -> std::io::Result<zeroize::Zeroizing<String>>,
+    ) -> Result<Self, KeyStoreError> {
+        Ok(KeyStore::new(Place::Token(token::Token::open(uri, ask)?)))
     }
 
     /// A store in memory: its keys are gone with its last clone, and no server can tell that their owner comes back.
     #[must_use]
     pub fn ephemeral() -> Self {
-        KeyStore::new(None)
+        KeyStore::new(Place::Memory)
     }
 
-    fn new(directory: Option<Directory>) -> Self {
-        KeyStore { inner: Arc::new(Inner { directory, known: Mutex::default() }) }
+    fn new(place: Place) -> Self {
+        KeyStore { inner: Arc::new(Inner { place, known: Mutex::default() }) }
     }
 
     /// `$TOKBIND_KEYS`, else `$XDG_DATA_HOME/tokbind/keys`, else `~/.local/share/tokbind/keys`.
@@ -101,10 +131,23 @@ impl KeyStore {
         default_path("TOKBIND_KEYS", "keys").ok_or(KeyStoreError::NoPlace)
     }
 
-    /// The directory; `None` in memory.
+    /// The directory; `None` in memory and in a token.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        self.inner.directory.as_ref().map(Directory::path)
+        match &self.inner.place {
+            Place::Directory(directory) => Some(directory.path()),
+            _ => None,
+        }
+    }
+
+    /// The token's name; `None` elsewhere.
+    #[cfg(feature = "pkcs11")]
+    #[must_use]
+    pub fn token_name(&self) -> Option<&str> {
+        match &self.inner.place {
+            Place::Token(token) => Some(token.name()),
+            _ => None,
+        }
     }
 
     /// The key for the host's registered domain. It is made if there is none yet; of two processes that want it at the
@@ -112,7 +155,7 @@ impl KeyStore {
     ///
     /// # Errors
     /// [`KeyStoreError`]; [`KeyStoreError::Key`] when the key can't be made.
-    pub fn key(&self, host: &str, key_parameters: KeyParameters) -> Result<Arc<PrivateKey>, KeyStoreError> {
+    pub fn key(&self, host: &str, key_parameters: KeyParameters) -> Result<Arc<Key>, KeyStoreError> {
         self.obtain(host, key_parameters, true)?.ok_or_else(|| unnameable(host, key_parameters))
     }
 
@@ -124,7 +167,7 @@ impl KeyStore {
         &self,
         host: &str,
         key_parameters: KeyParameters,
-    ) -> Result<Option<Arc<PrivateKey>>, KeyStoreError> {
+    ) -> Result<Option<Arc<Key>>, KeyStoreError> {
         self.obtain(host, key_parameters, false)
     }
 
@@ -133,8 +176,19 @@ impl KeyStore {
     /// # Errors
     /// [`KeyStoreError`] when the directory is refused or can't be read.
     pub fn list(&self) -> Result<Vec<KeyInfo>, KeyStoreError> {
-        let Some(directory) = &self.inner.directory else {
-            return Ok(self.list_known());
+        let directory = match &self.inner.place {
+            Place::Memory => return Ok(self.list_known()),
+            Place::Directory(directory) => directory,
+            #[cfg(feature = "pkcs11")]
+            Place::Token(token) => {
+                let info = |(domain, public): (String, token_binding::key::PublicKey)| KeyInfo {
+                    domain,
+                    key_parameters: public.key_parameters(),
+                    path: None,
+                    token_binding_id: Ok(public.token_binding_id()),
+                };
+                return Ok(token.list()?.into_iter().map(info).collect());
+            }
         };
         let mut list = Vec::new();
         for (domain, name, key_parameters) in directory.names()? {
@@ -173,11 +227,13 @@ impl KeyStore {
     pub fn delete(&self, host: &str, key_parameters: KeyParameters) -> Result<bool, KeyStoreError> {
         let (domain, name) = names(host, key_parameters)?;
         let mut known = self.known();
-        let was_known = known.remove(&(domain, key_parameters)).is_some();
-        match &self.inner.directory {
-            None => Ok(was_known),
-            Some(directory) if !directory.exists()? => Ok(false),
-            Some(directory) => directory.remove(&name, &directory.lock()?),
+        let was_known = known.remove(&(domain.clone(), key_parameters)).is_some();
+        match &self.inner.place {
+            Place::Memory => Ok(was_known),
+            Place::Directory(directory) if !directory.exists()? => Ok(false),
+            Place::Directory(directory) => directory.remove(&name, &directory.lock()?),
+            #[cfg(feature = "pkcs11")]
+            Place::Token(token) => token.delete(&domain, key_parameters),
         }
     }
 
@@ -186,18 +242,21 @@ impl KeyStore {
         host: &str,
         key_parameters: KeyParameters,
         make: bool,
-    ) -> Result<Option<Arc<PrivateKey>>, KeyStoreError> {
+    ) -> Result<Option<Arc<Key>>, KeyStoreError> {
         let (domain, name) = names(host, key_parameters)?;
         let place = (domain, key_parameters);
-        let Some(directory) = &self.inner.directory else {
-            let mut known = self.known();
-            let old = known.get(&place).map(|(key, _)| Arc::clone(key));
-            if old.is_some() || !make {
-                return Ok(old);
+        let directory = match &self.inner.place {
+            Place::Directory(directory) => directory,
+            Place::Memory => {
+                return self.known_or(place, |_| {
+                    Ok(if make { Some(PrivateKey::generate(key_parameters)?.into()) } else { None })
+                });
             }
-            let key = Arc::new(PrivateKey::generate(key_parameters)?);
-            known.insert(place, (Arc::clone(&key), None));
-            return Ok(Some(key));
+            #[cfg(feature = "pkcs11")]
+            Place::Token(token) => {
+                return self
+                    .known_or(place, |domain| Ok(token.key(domain, key_parameters, make)?.map(Key::from)));
+            }
         };
 
         // A key that was deleted or replaced by another process must not live on here.
@@ -229,11 +288,26 @@ impl KeyStore {
             // Another thread was faster.
             Some((key, of)) if *of == Some(stamp) => Ok(Some(Arc::clone(key))),
             _ => {
-                let key = Arc::new(key);
+                let key = Arc::new(Key::from(key));
                 known.insert(place, (Arc::clone(&key), Some(stamp)));
                 Ok(Some(key))
             }
         }
+    }
+
+    /// A key that was used already, or what `find` finds or makes for the domain.
+    fn known_or(
+        &self,
+        place: (String, KeyParameters),
+        find: impl FnOnce(&str) -> Result<Option<Key>, KeyStoreError>,
+    ) -> Result<Option<Arc<Key>>, KeyStoreError> {
+        let mut known = self.known();
+        if let Some((key, _)) = known.get(&place) {
+            return Ok(Some(Arc::clone(key)));
+        }
+        let Some(key) = find(&place.0)?.map(Arc::new) else { return Ok(None) };
+        known.insert(place, (Arc::clone(&key), None));
+        Ok(Some(key))
     }
 
     /// The keys that were used already. Nothing leaves them half changed, so a panic elsewhere does no harm.

@@ -16,13 +16,17 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::negotiation::{Answer, Negotiation};
+use super::wire::Wire;
 use crate::error::{Error, Result};
 use crate::timeout::within;
 use crate::{Ekm, Negotiated};
 
+const TRUNCATED: &str =
+    "the server closed the connection without closing TLS first (no close_notify): something may be missing";
+
 /// A TLS connection. Reads and writes application data, and takes part when the server renegotiates (TLS 1.2).
 pub struct TlsConnection {
-    stream: TokioIo<SslStream<TokioIo<TcpStream>>>,
+    stream: TokioIo<SslStream<TokioIo<Wire>>>,
     negotiation: Arc<Negotiation>,
     session: Session,
     timeout: Duration,
@@ -60,7 +64,7 @@ pub struct Info {
 
 impl TlsConnection {
     pub(super) fn new(
-        stream: TokioIo<SslStream<TokioIo<TcpStream>>>,
+        stream: TokioIo<SslStream<TokioIo<Wire>>>,
         negotiation: Arc<Negotiation>,
         session: Session,
         timeout: Duration,
@@ -75,7 +79,7 @@ impl TlsConnection {
 
     /// The TCP connection underneath.
     pub fn tcp(&self) -> &TcpStream {
-        self.stream.inner().get_ref().inner()
+        self.stream.inner().get_ref().inner().tcp()
     }
 
     /// The TLS version.
@@ -164,6 +168,14 @@ impl TlsConnection {
         within(limit, "closing", async { self.shutdown().await.map_err(Error::io("closing")) }).await
     }
 
+    /// What has no length of its own may have been cut off where TLS was not closed (RFC 9112 section 9.8).
+    fn check_end(&self) -> io::Result<()> {
+        if self.stream.inner().get_ref().inner().is_truncated() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, TRUNCATED));
+        }
+        Ok(())
+    }
+
     /// The rules that a renegotiation must keep too, and the reason when it broke one.
     fn check_renegotiation(&mut self, read: io::Result<()>) -> io::Result<()> {
         let checked = self.negotiation.check_finished(self.stream.inner().ssl());
@@ -184,7 +196,10 @@ impl AsyncRead for TlsConnection {
         let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, buffer) else {
             return Poll::Pending;
         };
-        let read = self.check_renegotiation(read);
+        let read = self.check_renegotiation(read).and_then(|()| {
+            let ended = buffer.filled().len() == before && buffer.remaining() > 0;
+            if ended { self.check_end() } else { Ok(()) }
+        });
         if read.is_err() {
             buffer.set_filled(before);
         }

@@ -1,11 +1,8 @@
 //! Making connections.
 
-use std::future::{Ready, ready};
-use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 
 use http::Uri;
 use hyper_openssl::client::legacy::{HttpsLayer, MaybeHttpsStream};
@@ -24,7 +21,10 @@ use tower_service::Service;
 use super::connection::{Session, TlsConnection};
 use super::negotiation::{self, Negotiation};
 use super::options::{ConnectOptions, Offer, ServerName};
+use super::wildcard;
+use super::wire::Wire;
 use crate::error::{Error, Result};
+use crate::handover::Handover;
 use crate::timeout::within;
 
 /// `SSL_OP_NO_EXTENDED_MASTER_SECRET` of OpenSSL 3, which the `openssl` crate has no name for.
@@ -120,7 +120,7 @@ impl Connector {
         negotiation: Arc<Negotiation>,
     ) -> Result<TlsConnection> {
         let uri = session.uri()?;
-        let mut service = self.tls.layer(Connected(Some(tcp)));
+        let mut service = self.tls.layer(Handover::of(Wire::new(tcp)));
         let setup = Setup {
             negotiation: Arc::clone(&negotiation),
             server_name: match &self.options.server_name {
@@ -143,6 +143,16 @@ impl Connector {
                 return Err(negotiation.take_fault().map_or_else(|| Error::Handshake(error), Error::Answer));
             }
         };
+        if !self.options.accept_any_certificate
+            && stream
+                .ssl()
+                .peer_certificate()
+                .is_some_and(|certificate| wildcard::is_too_wide(&certificate, host))
+        {
+            return Err(Error::Handshake(
+                "the certificate is for a whole public suffix, and for nobody".into(),
+            ));
+        }
         negotiation.established();
         let finished = negotiation.check_finished(stream.ssl());
         let mut connection =
@@ -195,7 +205,9 @@ impl Setup {
         }
         if let Some(host) = &self.host {
             let expected = configuration.param_mut();
-            expected.set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
+            // A name is an alternative name, as it is to browsers: a common name is none (RFC 9525 section 2).
+            expected
+                .set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS | X509CheckFlags::NEVER_CHECK_SUBJECT);
             match host.parse::<IpAddr>() {
                 Ok(address) => expected.set_ip(address)?,
                 Err(_) => expected.set_host(host)?,
@@ -221,6 +233,8 @@ fn context(options: &ConnectOptions) -> Result<SslConnectorBuilder, ErrorStack> 
         context.set_cipher_list(list)?;
     }
     context.set_session_cache_size(SESSIONS);
+    // Otherwise OpenSSL asks for a record's head first, and then for the rest.
+    context.set_read_ahead(true);
 
     if options.ca_file.is_some() || !options.ca_certificates.is_empty() {
         context.set_cert_store(X509StoreBuilder::new()?.build());
@@ -253,21 +267,4 @@ fn context(options: &ConnectOptions) -> Result<SslConnectorBuilder, ErrorStack> 
     }
     negotiation::register(&mut context, options.lenient)?;
     Ok(context)
-}
-
-/// The "dialling" half that `hyper-openssl` asks for: hands over a connection that is there already.
-struct Connected(Option<TcpStream>);
-
-impl Service<Uri> for Connected {
-    type Response = TokioIo<TcpStream>;
-    type Error = io::Error;
-    type Future = Ready<io::Result<Self::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        ready(self.0.take().map(TokioIo::new).ok_or_else(|| io::ErrorKind::NotConnected.into()))
-    }
 }

@@ -9,6 +9,8 @@ mod connector;
 mod fault;
 mod negotiation;
 mod options;
+mod wildcard;
+mod wire;
 
 pub use connection::{Info, Session, TlsConnection};
 pub use connector::Connector;

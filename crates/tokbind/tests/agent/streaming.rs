@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::body::Frame;
+use tokbind::Request;
 
 use crate::support::{Scene, Site};
 
@@ -76,5 +77,58 @@ async fn an_upload_waits_for_its_reader() {
         let response = upload.await.unwrap().into_body().collect().await.unwrap().to_bytes();
         assert_eq!(response, SIZE.to_string());
         assert_eq!(site.shared.consumed.load(Ordering::SeqCst), SIZE);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn downloads_that_nobody_reads_stop_nothing_else() {
+    for (site, http2) in
+        [(Site::usual().await, true), (Site::usual().await, false), (Site::http1().await, true)]
+    {
+        let scene = Scene::new(&[("rp.test", &site)]).await;
+        let mut unread = Vec::new();
+        for _ in 0..20 {
+            let uri = if http2 { "https://rp.test" } else { "" };
+            let empty = Empty::new().map_err(|never| match never {}).boxed_unsync();
+            let request = http::Request::get(format!("{uri}/download?{}", 20 * 1024 * 1024));
+            let request = request.header("host", "rp.test").body(empty).unwrap();
+            unread.push(scene.browser().stream("rp.test", http2, request).await);
+        }
+        stalled(&site.shared.produced).await;
+        for _ in 0..3 {
+            assert_eq!(scene.browser().get("rp.test", "/").await.text(), "hello");
+        }
+        let echo = Request::new("POST", "rp.test", "/echo").body("x".repeat(200_000));
+        let response = scene.browser().http2("rp.test").await.request(&echo).await.unwrap();
+        assert_eq!(response.body.len(), 200_000);
+        // And each is there to be read.
+        for response in unread {
+            assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), 20 * 1024 * 1024);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_a_server_does_not_read_stops_no_other() {
+    for site in [Site::usual().await, Site::http1().await] {
+        let scene = Scene::new(&[("rp.test", &site)]).await;
+        let browser = scene.browser().http2("rp.test").await;
+        let large = Request::new("POST", "rp.test", "/upload").body(vec![b'x'; 8 * 1024 * 1024]);
+        let mut uploads = Vec::new();
+        for _ in 0..3 {
+            let (browser, large) = (browser.clone(), large.clone());
+            uploads.push(tokio::spawn(async move { browser.request(&large).await.unwrap() }));
+            site.shared.held.notified().await;
+        }
+        for size in [10, 100_000] {
+            let echo = Request::new("POST", "rp.test", "/echo").body(vec![b'y'; size]);
+            assert_eq!(browser.request(&echo).await.unwrap().body.len(), size);
+            assert_eq!(scene.browser().http1("rp.test").await.request(&echo).await.unwrap().body.len(), size);
+        }
+        site.shared.release.add_permits(3);
+        for upload in uploads {
+            assert_eq!(upload.await.unwrap().status, 200);
+        }
+        assert_eq!(site.shared.consumed.load(Ordering::SeqCst), 3 * large.body.len());
     }
 }

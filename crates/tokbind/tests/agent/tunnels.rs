@@ -1,26 +1,51 @@
 //! What is refused, what is passed on untouched, and what the browser is told when a server can't be reached.
 
-use tokbind::Request;
 use tokbind::agent::{Agent, AgentOptions, Authority, Error};
 use tokbind::http1::Http1;
 use tokbind::keys::KeyStore;
 use tokbind::tls::ConnectOptions;
+use tokbind::{KeyParameters, Request};
 use tokio::net::TcpListener;
 
 use crate::support::{Browser, Scene, Site, SiteOptions, certificate, exchange};
 
 #[tokio::test]
-async fn a_request_for_the_agent_itself_is_refused() {
-    let scene = Scene::new(&[]).await;
+async fn the_agents_own_pages_are_its_users_alone() {
+    let site = Site::usual().await;
+    let scene = Scene::with(&[("rp.test", &site)], |options| options.only = vec!["rp.test".to_owned()]).await;
+    scene.browser().get("rp.test", "/").await;
     let own = scene.agent.to_string();
+    let ask = async |target: &str, host: &str, line: &str| {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{line}Connection: close\r\n\r\n");
+        exchange(scene.agent, &request).await
+    };
+    let page = ask("/", &own, "").await;
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    assert!(page.contains(&scene.id("rp.test", KeyParameters::ECDSAP256)), "{page}");
+    assert!(page.contains("default-src 'none'; frame-ancestors 'none'"), "{page}");
+    let pac = ask("/proxy.pac", &own, "").await;
+    assert!(pac.contains("content-type: application/x-ns-proxy-autoconfig\r\n"), "{pac}");
+    assert!(
+        pac.contains(&format!(
+            "  if (host == \"rp.test\" || dnsDomainIs(host, \".rp.test\")) return \"PROXY {own}\";\n  return \"DIRECT\";"
+        )),
+        "{pac}"
+    );
+    assert!(ask("/ca.pem", &own, "").await.starts_with("HTTP/1.1 404 "));
+
     // As a page would have the browser do, by the agent's address or by a name of the page's own that leads here.
-    for host in [own.as_str(), "localhost", "rebound.evil.test"] {
-        for target in ["/", "/ca.pem", "*", "//rp.test/"] {
-            let method = if target == "*" { "OPTIONS" } else { "GET" };
-            let request = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-            let answer = exchange(scene.agent, &request).await;
-            assert!(answer.starts_with("HTTP/1.1 400 "), "{target}: {answer}");
-            assert!(!answer.contains("access-control"), "{answer}");
+    for (host, line) in [
+        (own.as_str(), "Origin: https://evil.test\r\n"),
+        (&own, "Origin: null\r\n"),
+        (&own, "Sec-Fetch-Site: cross-site\r\n"),
+        ("localhost", ""),
+        ("rebound.evil.test", ""),
+        (&format!("rebound.evil.test:{}", scene.agent.port()), ""),
+    ] {
+        for target in ["/", "/proxy.pac", "/ca.pem", "//rp.test/"] {
+            let answer = ask(target, host, line).await;
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{target} {host} {line}: {answer}");
+            assert!(!answer.contains("access-control") && !answer.contains("rp.test"), "{answer}");
         }
     }
     for target in ["https://rp.test/", "ftp://rp.test/", "http://user@rp.test/"] {

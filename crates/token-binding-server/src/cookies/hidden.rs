@@ -7,7 +7,7 @@ use super::names::CookieNames;
 
 /// A bound name that does not start the cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hidden<'h> {
+pub(crate) enum Hidden<'h> {
     /// It starts a cookie of its own, behind the comma at this position.
     AfterComma(usize),
     Elsewhere(&'h [u8]),
@@ -26,7 +26,7 @@ const DELIMITERS: [fn(u8) -> bool; 7] = [
 ];
 
 /// The first bound name in a piece of a header that does not begin with one.
-pub(super) fn find<'h>(names: &CookieNames, piece: &'h [u8]) -> Option<Hidden<'h>> {
+pub(crate) fn find<'h>(names: &CookieNames, piece: &'h [u8]) -> Option<Hidden<'h>> {
     each(names, piece).map(|(hidden, _)| hidden).next()
 }
 

@@ -5,12 +5,12 @@
 //! wherever one of them would see a cookie begin: after a comma it starts a cookie of its own; anywhere else the cookie
 //! that hides it is taken out whole.
 
-use std::fmt;
-
+pub use super::cause::Cause;
 use super::hidden::{self, Hidden};
 use super::names::CookieNames;
+use super::rules::{self, Opened};
 use super::seal::{Broken, Sealed};
-use super::settings::{Binder, Client, NoSealFor};
+use super::settings::{Binder, Client};
 
 /// What becomes of a `Cookie` header.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,17 @@ pub struct Incoming {
     /// Cookies whose seal holds.
     pub accepted: u64,
     pub refused: Vec<RefusedCookie>,
+    /// Cookies to set again, sealed to the key that the client has proved.
+    pub upgrades: Vec<Upgrade>,
+}
+
+/// A pending cookie whose client has proved a key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    pub name: Vec<u8>,
+    pub value: Vec<u8>,
+    /// With the semicolon before the first.
+    pub attributes: Vec<u8>,
 }
 
 /// A cookie that does not reach the application.
@@ -28,41 +39,6 @@ pub struct RefusedCookie {
     /// `None` for a cookie without a name: what is there is its value, which must not be logged.
     pub name: Option<Vec<u8>>,
     pub cause: Cause,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Cause {
-    Seal(Broken),
-    Policy(NoSealFor),
-    /// A bound name inside another cookie, where some applications would find it.
-    Hidden,
-    /// The header that RFC 2965 had, and some of httpd's modules read.
-    Cookie2,
-}
-
-/// The words for the log.
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Seal(Broken::NoSeal) => "not sealed by this server",
-            Self::Seal(Broken::UnknownSecret) => "sealed with a secret that is not in force here",
-            Self::Seal(Broken::OtherRealm) => {
-                "sealed for another virtual host: hosts that share it need one TokenBindingCookieRealm"
-            }
-            Self::Seal(Broken::ForUnbound) => {
-                "sealed for clients without Token Binding, and this one has it: a new login gets a bound one"
-            }
-            Self::Seal(Broken::ForBound) => "bound to a client's key, and this request proves none",
-            Self::Seal(Broken::Invalid) => "bound to another client's key, or changed",
-            Self::Policy(NoSealFor::Unbound) => {
-                "no Token Binding on this request, and TokenBindingCookiePolicy is required"
-            }
-            Self::Policy(NoSealFor::Unknown) => "of a request whose Token Binding is not known",
-            Self::Policy(NoSealFor::Trace) => "of a TRACE request, whose answer would show it",
-            Self::Hidden => "hidden inside another cookie",
-            Self::Cookie2 => "the Cookie2 header, which no browser sends",
-        })
-    }
 }
 
 /// Unseals what can be unsealed for this client, and leaves the rest of the bound cookies out.
@@ -120,7 +96,7 @@ impl Rewriting<'_> {
             }
         };
         match sealed.ok_or(Cause::Seal(Broken::NoSeal)).and_then(|sealed| self.open(cookie.name, sealed)) {
-            Ok(value) => self.accept(cookie, &value),
+            Ok(opened) => self.accept(cookie, opened),
             Err(cause) => self.refuse(cookie, cause),
         }
         rest
@@ -150,19 +126,23 @@ impl Rewriting<'_> {
         }
     }
 
-    fn open(&self, name: &[u8], sealed: Sealed<'_>) -> Result<Vec<u8>, Cause> {
-        let client = self.binder.sealed_for(self.client).map_err(Cause::Policy)?;
-        let value = sealed.open(self.binder.keyring, name, client).map_err(Cause::Seal)?;
+    fn open(&self, name: &[u8], sealed: Sealed<'_>) -> Result<Opened, Cause> {
+        let opened = rules::open(self.binder, self.client, name, sealed)?;
         // An attacker may have made an application set such a value.
-        if hidden::is_in_value(self.binder.names, name, &value) {
+        if hidden::is_in_value(self.binder.names, name, &opened.value) {
             return Err(Cause::Hidden);
         }
-        Ok(value)
+        Ok(opened)
     }
 
-    fn accept(&mut self, cookie: &Cookie<'_>, value: &[u8]) {
+    fn accept(&mut self, cookie: &Cookie<'_>, opened: Opened) {
+        let Opened { value, upgrade } = opened;
         self.result.accepted += 1;
-        self.keep(&[cookie.before, cookie.name, b"=", value]);
+        self.keep(&[cookie.before, cookie.name, b"=", &value]);
+        if let Some(attributes) = upgrade {
+            let name = cookie.name.to_vec();
+            self.result.upgrades.push(Upgrade { name, value, attributes });
+        }
     }
 
     fn keep(&mut self, parts: &[&[u8]]) {
@@ -245,6 +225,14 @@ fn line_after_comma(value: &[u8]) -> Option<usize> {
         let name = rest.iter().take_while(|byte| crate::headers::is_token(**byte)).count();
         name > 0 && rest.get(name) == Some(&b'=')
     })
+}
+
+impl Incoming {
+    /// How many cookies would have reached the application with the proof of a device's key.
+    pub fn kept_back(&self) -> usize {
+        let wants_proof = |cookie: &&RefusedCookie| cookie.cause.wants_proof();
+        self.refused.iter().filter(wants_proof).count()
+    }
 }
 
 /// Whether names of cookies have this character: a token's, and PHP's brackets.

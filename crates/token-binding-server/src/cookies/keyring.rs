@@ -17,7 +17,7 @@ use super::secret::Secret;
 use super::xaes::Xaes256Gcm;
 
 /// How many characters of a seal say which secret it was made with.
-pub(super) const KEY_ID_LENGTH: usize = 8;
+pub(crate) const KEY_ID_LENGTH: usize = 8;
 /// HKDF's salt, which names the purpose: the same secret used elsewhere gives other keys.
 const PURPOSE: &[u8] = b"mod_token_binding cookie secret v2";
 
@@ -25,7 +25,7 @@ const PURPOSE: &[u8] = b"mod_token_binding cookie secret v2";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Keyring {
     keys: Arc<Keys>,
-    pub(super) realm: Realm,
+    pub(crate) realm: Realm,
 }
 
 /// The keys of every secret that is in force: the first seals, all unseal.
@@ -46,9 +46,9 @@ pub enum NoKeyring {
 }
 
 /// The keys that are made of one secret.
-pub(super) struct Key {
+pub(crate) struct Key {
     /// base64url. Says which secret a seal was made with; not secret itself.
-    pub(super) id: String,
+    pub(crate) id: String,
     pub(super) encryption: Xaes256Gcm,
     /// AES-256-CMAC (NIST SP 800-38B).
     pub(super) mac: Cmac<Aes256Enc>,
@@ -80,12 +80,12 @@ impl Keyring {
     }
 
     /// The key that seals.
-    pub(super) fn sealing(&self) -> &Key {
+    pub(crate) fn sealing(&self) -> &Key {
         &self.keys.first
     }
 
     /// The key that a seal was made with, if its secret is still in force.
-    pub(super) fn find(&self, id: &[u8]) -> Option<&Key> {
+    pub(crate) fn find(&self, id: &[u8]) -> Option<&Key> {
         self.keys.all().find(|key| key.id.as_bytes() == id)
     }
 }

@@ -12,18 +12,23 @@
 //! | [`secret`], [`load`] | where secrets come from, what is not accepted as one, and what a restart does then |
 //! | [`command`] | a command that is run for its answer, within limits |
 //! | [`realm`] | which hosts share their cookies |
-//! | [`keyring`], [`seal`], [`xaes`] | keys made of the secrets; sealing and unsealing one value; the cipher |
+//! | [`keyring`], [`seal`] | keys made of the secrets; sealing and unsealing one value |
+//! | [`envelope`], [`xaes`] | what every seal is made of; the cipher |
+//! | [`rules`], [`cause`] | whose sealed cookies are taken from a client, and why others are not |
 //! | [`incoming`], [`outgoing`] | the headers `Cookie` and `Set-Cookie`, and what caches are told |
 //! | [`settings`] | what an administrator wrote |
 
+mod cause;
 mod command;
-mod hidden;
+pub(crate) mod envelope;
+pub(crate) mod hidden;
 pub mod incoming;
 pub mod keyring;
 pub mod load;
 pub mod names;
 pub mod outgoing;
 pub mod realm;
+mod rules;
 pub mod seal;
 pub mod secret;
 pub mod settings;
@@ -32,4 +37,4 @@ mod xaes;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -99,7 +99,7 @@ impl CookieNames {
 }
 
 /// Whether folding does nothing to this byte but ignore its case.
-fn is_plain(byte: u8) -> bool {
+pub(crate) fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 

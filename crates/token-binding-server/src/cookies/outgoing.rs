@@ -2,10 +2,14 @@
 //! as they are. And what caches are told of a response that is one client's own.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use super::hidden;
-use super::seal::{Form, NotSealed, seal};
-use super::settings::{Binder, Client, NoSealFor};
+use super::incoming::Upgrade;
+use super::seal::{Form, NotSealed, SealedFor, seal};
+use super::settings::{Binder, Client, CookiePolicy, NoSealFor, Proved};
+use crate::dbsc::device::is_own;
+use crate::dbsc::pending::{Waiting, max_age};
 
 /// What browsers keep of a cookie's name and value together (RFC 6265bis section 5.6).
 const BROWSERS_KEEP: usize = 4096;
@@ -46,6 +50,8 @@ pub enum Withheld {
     Ambiguous,
     /// Added, or brought in from a cache, after the cookies were sealed.
     Late,
+    /// It has the name of this module's own cookie.
+    Reserved,
     /// A restart found no good secret.
     NoKeys,
     /// It could not be sealed.
@@ -56,7 +62,7 @@ pub enum Withheld {
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Policy(NoSealFor::Unbound) => {
+            Self::Policy(NoSealFor::Unbound | NoSealFor::Pending) => {
                 "the client has no Token Binding, and TokenBindingCookiePolicy is required"
             }
             Self::Policy(NoSealFor::Unknown) => "the request's Token Binding is not known",
@@ -66,6 +72,7 @@ impl fmt::Display for Withheld {
             Self::Late => {
                 "it comes from a cache, or from a filter after mod_headers: it could be another client's"
             }
+            Self::Reserved => "the name is this module's own",
             Self::NoKeys => "the keys for bound cookies are missing",
             Self::Fault => "there are no random numbers to seal it with",
         })
@@ -94,18 +101,27 @@ pub fn bound_name<'l>(binder: Binder<'_>, line: &'l [u8]) -> Option<BoundName<'l
     let is_written = !name.is_empty() && value.is_some();
     // Browsers send `=name=value` back as `name=value`.
     let name = if name.is_empty() { split_pair(nameless(pair)).0.trim_ascii() } else { name };
-    binder.names.binds(name).then_some(BoundName { name, is_written })
+    (binder.names.binds(name) || is_reserved(binder, name)).then_some(BoundName { name, is_written })
+}
+
+/// Whether the name is that of a cookie which only this module sets.
+#[inline]
+fn is_reserved(binder: Binder<'_>, name: &[u8]) -> bool {
+    binder.dbsc.is_on() && is_own(name)
 }
 
 /// Seals the value of a `Set-Cookie` line for this client, if its cookie is a bound one.
 pub fn rewrite(binder: Binder<'_>, client: Client<'_>, line: &[u8]) -> Result<Outgoing, NotSealed> {
     let Some(bound) = bound_name(binder, line) else { return Ok(Outgoing::AsItIs) };
     let withheld = |cause| Ok(Outgoing::Withheld { name: bound.logged(), cause });
-    let sealed_for = match binder.sealed_for(client) {
-        Ok(sealed_for) => sealed_for,
+    if is_reserved(binder, bound.name) {
+        return withheld(Withheld::Reserved);
+    }
+    let (pair, attributes) = split(line);
+    let sealing = match Sealing::of(binder, client) {
+        Ok(sealing) => sealing,
         Err(cause) => return withheld(Withheld::Policy(cause)),
     };
-    let (pair, attributes) = split(line);
     let (Some(value), true) = (split_pair(pair).1, bound.is_written) else {
         return withheld(Withheld::Malformed);
     };
@@ -117,8 +133,57 @@ pub fn rewrite(binder: Binder<'_>, client: Client<'_>, line: &[u8]) -> Result<Ou
     if hidden::is_in_value(binder.names, name, value) {
         return withheld(Withheld::Ambiguous);
     }
-    let (form, size) = form(binder.encrypt, name.len(), value.len());
     let secure: &[u8] = if is_secure(attributes) { b"" } else { b"; Secure" };
+    match sealing {
+        Sealing::For(sealed_for) => sealed(binder, sealed_for, name, value, [attributes, secure]),
+        Sealing::Waiting(_) if is_removal(value, attributes) => {
+            sealed(binder, SealedFor::Unbound, name, value, [attributes, secure])
+        }
+        Sealing::Waiting(waiting) => {
+            let content = waiting.cookie(value, [attributes, secure].concat())?.to_content()?;
+            sealed(binder, SealedFor::Pending, name, &content, [attributes, secure])
+        }
+    }
+}
+
+/// The line that sets a pending cookie again, sealed to the key that the client has proved.
+pub fn upgrade(binder: Binder<'_>, proved: &Proved, upgrade: &Upgrade) -> Result<Outgoing, NotSealed> {
+    let Upgrade { name, value, attributes } = upgrade;
+    let key = SealedFor::Device(proved.by.thumbprint.as_bytes());
+    sealed(binder, key, name, value, [attributes, b""])
+}
+
+/// How a client's cookies are sealed.
+enum Sealing<'a> {
+    For(SealedFor<'a>),
+    /// For a key that the client may register.
+    Waiting(&'a Waiting),
+}
+
+impl<'a> Sealing<'a> {
+    fn of(binder: Binder<'_>, client: Client<'a>) -> Result<Self, NoSealFor> {
+        match (client, binder.policy) {
+            (Client::Bound(id), _) => Ok(Self::For(SealedFor::Key(id))),
+            (Client::Device(proved), _) => Ok(Self::For(SealedFor::Device(proved.by.thumbprint.as_bytes()))),
+            (Client::Waiting(waiting, _), _) => Ok(Self::Waiting(waiting)),
+            (Client::Unbound, CookiePolicy::Optional) => Ok(Self::For(SealedFor::Unbound)),
+            (Client::Unbound, CookiePolicy::Required) => Err(NoSealFor::Unbound),
+            (Client::Unknown, _) => Err(NoSealFor::Unknown),
+            (Client::Trace, _) => Err(NoSealFor::Trace),
+        }
+    }
+}
+
+/// The line of a cookie that is sealed as its length allows.
+#[inline]
+fn sealed(
+    binder: Binder<'_>,
+    sealed_for: SealedFor<'_>,
+    name: &[u8],
+    value: &[u8],
+    [attributes, secure]: [&[u8]; 2],
+) -> Result<Outgoing, NotSealed> {
+    let (form, size) = form(binder.encrypt, name.len(), value.len());
     let length = name.len() + 1 + form.length(value.len()) + attributes.len() + secure.len();
     let mut line = Vec::with_capacity(length);
     line.extend(name);
@@ -127,6 +192,26 @@ pub fn rewrite(binder: Binder<'_>, client: Client<'_>, line: &[u8]) -> Result<Ou
     line.extend(attributes);
     line.extend(secure);
     Ok(Outgoing::Sealed { line, size })
+}
+
+/// Whether a line takes a cookie away, which is no reason to register a key.
+fn is_removal(value: &[u8], attributes: &[u8]) -> bool {
+    let each = || attributes.split(|byte| *byte == b';');
+    // The last one counts, and before any `Expires` (RFC 6265 s5.3).
+    value.is_empty()
+        || match each().filter_map(max_age).next_back() {
+            Some(seconds) => seconds <= 0,
+            None => each().filter_map(expires).next_back().is_some_and(|at| at < SystemTime::now()),
+        }
+}
+
+/// The time of an `Expires` attribute, if it is one.
+fn expires(attribute: &[u8]) -> Option<SystemTime> {
+    let (name, value) = split_pair(attribute);
+    let is_expires = name.trim_ascii().eq_ignore_ascii_case(b"expires");
+    // Netscape's form has hyphens in the date.
+    let text = std::str::from_utf8(value.filter(|_| is_expires)?.trim_ascii()).ok()?.replace('-', " ");
+    httpdate::parse_http_date(&text).ok()
 }
 
 fn has_control(value: &[u8]) -> bool {
@@ -204,144 +289,4 @@ pub fn needs_private<'v>(values: impl IntoIterator<Item = &'v [u8]>, personal: P
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::seal::{Sealed, SealedFor};
-    use super::super::settings::{CookiePolicy, CookieSettings};
-    use super::super::testing::{keyring, settings};
-    use super::*;
-
-    const ALICE: Client<'_> = Client::Bound(b"alice");
-
-    fn bound(words: &[&str]) -> CookieSettings {
-        settings(words, CookiePolicy::Optional)
-    }
-
-    fn rewritten(settings: &CookieSettings, client: Client<'_>, line: &str) -> Outgoing {
-        rewrite(settings.binder().unwrap().unwrap(), client, line.as_bytes()).unwrap()
-    }
-
-    /// The value inside the sealed line, and the attributes.
-    fn opened(settings: &CookieSettings, name: &str, line: &str) -> (String, String) {
-        let Outgoing::Sealed { line, size: Size::Kept } = rewritten(settings, ALICE, line) else {
-            panic!("{line} was not sealed")
-        };
-        let (pair, attributes) = split(&line);
-        let sealed = pair.strip_prefix(format!("{name}=").as_bytes()).unwrap();
-        let (sealed, rest) = Sealed::read(sealed).unwrap();
-        assert!(rest.is_empty());
-        let value = sealed.open(&keyring(), name.as_bytes(), SealedFor::Key(b"alice")).unwrap();
-        (String::from_utf8(value).unwrap(), String::from_utf8(attributes.to_vec()).unwrap())
-    }
-
-    #[test]
-    fn the_value_is_sealed_secure_added_and_the_attributes_stay() {
-        let settings = bound(&["sid"]);
-        for (line, value, attributes) in [
-            ("sid=v", "v", "; Secure"),
-            ("sid=v; Path=/; HttpOnly", "v", "; Path=/; HttpOnly; Secure"),
-            ("sid=v;secure;SameSite=None", "v", ";secure;SameSite=None"),
-            ("sid=v; SECURE =x", "v", "; SECURE =x"),
-            (" sid = v ; Max-Age=0", "v", "; Max-Age=0; Secure"),
-            (
-                "sid=; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
-                "",
-                "; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Secure",
-            ),
-            ("sid=\"a, b\"; Comment=insecure", "\"a, b\"", "; Comment=insecure; Secure"),
-            ("sid=a=b=;", "a=b=", ";; Secure"),
-        ] {
-            assert_eq!(opened(&settings, "sid", line), (value.into(), attributes.into()), "{line}");
-        }
-        assert_eq!(opened(&settings, "SID", "SID=v").0, "v", "sealed under the name as it stands");
-        assert_eq!(opened(&settings, "sid[a]", "sid[a]=v").0, "v");
-    }
-
-    #[test]
-    fn other_cookies_are_left_alone() {
-        let settings = bound(&["sid"]);
-        for line in ["a=sid", "sidx=1", "a=1, sid=2", "a=1; sid=2", "", "=", "=x"] {
-            assert_eq!(rewritten(&settings, ALICE, line), Outgoing::AsItIs, "{line}");
-        }
-    }
-
-    #[test]
-    fn what_would_come_back_otherwise_than_it_was_sent_is_withheld() {
-        for line in ["sid", "=sid=v", "= sid", "s id=v", "sid=a\u{1}b", "\"sid\"=v"] {
-            let settings = bound(&["sid", "s_id"]);
-            let Outgoing::Withheld { cause: Withheld::Malformed, .. } = rewritten(&settings, ALICE, line)
-            else {
-                panic!("{line:?}")
-            };
-        }
-        // Cookies without a name can't be bound, and `all` leaves none unbound.
-        for line in ["v", "=v", ""] {
-            let Outgoing::Withheld { cause: Withheld::Malformed, .. } =
-                rewritten(&bound(&["all"]), ALICE, line)
-            else {
-                panic!("{line:?}")
-            };
-        }
-    }
-
-    #[test]
-    fn who_gets_none() {
-        let withheld =
-            |cause| Outgoing::Withheld { name: Some(b"sid".to_vec()), cause: Withheld::Policy(cause) };
-        let required = settings(&["sid"], CookiePolicy::Required);
-        assert_eq!(rewritten(&required, Client::Unbound, "sid=v"), withheld(NoSealFor::Unbound));
-        assert_eq!(rewritten(&bound(&["sid"]), Client::Unknown, "sid=v"), withheld(NoSealFor::Unknown));
-        assert_eq!(rewritten(&required, Client::Unbound, "a=v"), Outgoing::AsItIs);
-    }
-
-    /// `sid` and 4,093 bytes are what browsers keep.
-    #[test]
-    fn a_value_is_encrypted_unless_only_that_makes_it_too_long() {
-        let (readable, encrypted) =
-            (19 + 22 + 1 + 4 + 1, |length: usize| 3 + 19 + (4 * (length + 40)).div_ceil(3));
-        for (length, form, size) in [
-            (3015, b'e', Size::Kept),
-            (3016, b'm', Size::KeptReadable(encrypted(3016))),
-            (4093 - readable, b'm', Size::KeptReadable(encrypted(4093 - readable))),
-            (4094 - readable, b'e', Size::TooLong(encrypted(4094 - readable))),
-            (4093, b'e', Size::TooLong(encrypted(4093))),
-            (4094, b'e', Size::Kept),
-        ] {
-            let line = format!("sid={}", "x".repeat(length));
-            let result = rewritten(&bound(&["sid"]), ALICE, &line);
-            let Outgoing::Sealed { line, size: is } = result else { panic!() };
-            assert_eq!((line[8], is), (form, size), "{length}");
-        }
-        let short = CookieSettings { encrypt: Some(false), ..bound(&["sid"]) };
-        for (length, size) in
-            [(4093 - readable, Size::Kept), (4094 - readable, Size::TooLong(4097)), (4094, Size::Kept)]
-        {
-            let line = format!("sid={}", "x".repeat(length));
-            let Outgoing::Sealed { line, size: is } = rewritten(&short, ALICE, &line) else { panic!() };
-            assert_eq!((line[8], is), (b'm', size), "{length}");
-        }
-    }
-
-    /// The value of a cookie without a name is not taken for its name.
-    #[test]
-    fn only_a_name_is_logged_as_one() {
-        for line in ["value", "=value", "= value=x", " value ; Path=/"] {
-            let result = rewritten(&bound(&["all"]), ALICE, line);
-            assert_eq!(result, Outgoing::Withheld { name: None, cause: Withheld::Malformed }, "{line}");
-        }
-    }
-
-    #[test]
-    fn caches() {
-        let needs = |value: &str, personal| needs_private([value.as_bytes()], personal);
-        for value in ["", "max-age=60", "no-cache", "private=\"x\"", "must-revalidate, max-age=0"] {
-            assert!(needs(value, Personal::SetsCookie) && needs(value, Personal::Asked), "{value}");
-        }
-        for value in ["private", "max-age=60, Private", "no-store", "no-cache,no-store"] {
-            assert!(!needs(value, Personal::SetsCookie) && !needs(value, Personal::HadCookie), "{value}");
-        }
-        for value in ["public", "max-age=60, PUBLIC", "s-maxage=60"] {
-            assert!(needs(value, Personal::SetsCookie) && !needs(value, Personal::HadCookie), "{value}");
-        }
-        assert!(needs_private([], Personal::HadCookie));
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use openssl::sha::sha256;
 use crate::words::{DirectiveError, one};
 
 /// How many characters of a seal say which realm it was made for.
-pub(super) const TAG_LENGTH: usize = 4;
+pub(crate) const TAG_LENGTH: usize = 4;
 
 /// Hosts of one realm share their bound cookies. Names are compared as hosts' names are: without regard to case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,12 +37,12 @@ impl Realm {
     }
 
     /// Part of what each seal covers.
-    pub(super) fn name(&self) -> &[u8] {
+    pub(crate) fn name(&self) -> &[u8] {
         &self.name
     }
 
     /// A hint which realm a seal is of, for the log: the seal itself covers the name.
-    pub(super) fn tag(&self) -> &[u8; TAG_LENGTH] {
+    pub(crate) fn tag(&self) -> &[u8; TAG_LENGTH] {
         &self.tag
     }
 }

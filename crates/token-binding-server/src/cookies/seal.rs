@@ -5,7 +5,7 @@
 //! ```text
 //! "tb2" whom "e." key id (8) realm's tag (4) "." base64url(nonce (24 bytes) || ciphertext || tag (16))
 //! "tb2" whom "m." key id (8) realm's tag (4) "." base64url(MAC (16 bytes)) "." length of the value "." value
-//! whom = "b" bound | "u" unbound
+//! whom = "b" bound | "u" unbound | "d" a device's key | "p" pending
 //! ```
 //!
 //! The first form encrypts with XAES-256-GCM. The second, for those who need the shorter form, leaves the value readable and
@@ -13,16 +13,12 @@
 //! as the second dot, the realm, the cookie's name, the Token Binding ID or the word for none, and the value. No two
 //! different inputs give the same bytes.
 
-use std::sync::LazyLock;
-
-use base64::engine::Simd;
-use base64::engine::general_purpose::NO_PAD;
-use base64::{Engine as _, decoded_len_estimate};
 use cmac::Mac as _;
 
+pub use super::envelope::NotSealed;
+use super::envelope::{self, Unopened, decode, encode, encrypted_length, joined, length};
 use super::keyring::{KEY_ID_LENGTH, Key, Keyring};
 use super::realm;
-use super::xaes::{NONCE_LENGTH, TAG_LENGTH};
 
 const VERSION: &[u8; 3] = b"tb2";
 const PURPOSE: &[u8] = b"mod_token_binding cookie v2";
@@ -33,9 +29,6 @@ const MAC_TEXT_LENGTH: usize = 22;
 /// Digits of a value's length.
 const MOST_DIGITS: usize = 9;
 
-/// As `token_binding::header` encodes, in a quarter of the time.
-static BASE64URL: LazyLock<Simd> = LazyLock::new(|| Simd::url_safe(NO_PAD));
-
 /// Whom a value is sealed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealedFor<'a> {
@@ -43,6 +36,20 @@ pub enum SealedFor<'a> {
     Key(&'a [u8]),
     /// Any client that has no Token Binding.
     Unbound,
+    /// The holder of the device's key with this thumbprint.
+    Device(&'a [u8; 32]),
+    /// A client that was asked to register a device's key; the value begins with which registration that was
+    /// ([`Pending`](crate::dbsc::pending::Pending)).
+    Pending,
+}
+
+/// Which kind of [`SealedFor`] a sealed value says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whom {
+    Key,
+    Unbound,
+    Device,
+    Pending,
 }
 
 /// How a value is sealed.
@@ -67,19 +74,17 @@ pub enum Broken {
     ForUnbound,
     /// It is sealed for a client's key, and this request proves none.
     ForBound,
+    /// It is sealed for a device's key, and this request has no proof of one.
+    ForDevice,
     /// The seal does not hold: another client's, another cookie's, or changed.
     Invalid,
 }
-
-/// A value could not be sealed: there are no random numbers, or more bytes than anything can be sealed with.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NotSealed;
 
 impl Form {
     /// How long a value of this many bytes is when it is sealed.
     pub fn length(self, value: usize) -> usize {
         match self {
-            Self::Encrypted => START_LENGTH + (4 * (NONCE_LENGTH + value + TAG_LENGTH)).div_ceil(3),
+            Self::Encrypted => START_LENGTH + encrypted_length(value),
             Self::Readable => START_LENGTH + MAC_TEXT_LENGTH + 1 + decimal(value).len() + 1 + value,
         }
     }
@@ -93,10 +98,51 @@ impl Form {
 }
 
 impl SealedFor<'_> {
+    const fn whom(self) -> Whom {
+        match self {
+            Self::Key(_) => Whom::Key,
+            Self::Unbound => Whom::Unbound,
+            Self::Device(_) => Whom::Device,
+            Self::Pending => Whom::Pending,
+        }
+    }
+
+    /// What the seal covers of whom it is for; the letter says the rest.
+    fn id(&self) -> &[u8] {
+        match self {
+            Self::Key(id) => id,
+            Self::Device(thumbprint) => *thumbprint,
+            Self::Unbound | Self::Pending => b"",
+        }
+    }
+}
+
+impl Whom {
     const fn letter(self) -> u8 {
         match self {
-            Self::Key(_) => b'b',
+            Self::Key => b'b',
             Self::Unbound => b'u',
+            Self::Device => b'd',
+            Self::Pending => b'p',
+        }
+    }
+
+    const fn of(letter: u8) -> Option<Self> {
+        match letter {
+            b'b' => Some(Self::Key),
+            b'u' => Some(Self::Unbound),
+            b'd' => Some(Self::Device),
+            b'p' => Some(Self::Pending),
+            _ => None,
+        }
+    }
+
+    /// What is wrong with a seal of this kind for whoever is of another.
+    const fn mismatch(self) -> Broken {
+        match self {
+            Self::Key => Broken::ForBound,
+            Self::Device => Broken::ForDevice,
+            Self::Unbound | Self::Pending => Broken::ForUnbound,
         }
     }
 }
@@ -111,30 +157,12 @@ pub fn seal(
     out: &mut Vec<u8>,
 ) -> Result<(), NotSealed> {
     let key = keyring.sealing();
-    let before = out.len();
-    out.extend(VERSION);
-    out.extend([sealed_for.letter(), form.letter(), b'.']);
-    out.extend(key.id.as_bytes());
-    out.extend(keyring.realm.tag());
-    out.push(b'.');
-    let start = out.get(before..).unwrap_or_default();
+    let start = start(sealed_for.whom(), form, key, keyring).ok_or(NotSealed)?;
+    out.extend(start);
     match form {
-        Form::Encrypted => {
-            let mut nonce = [0; NONCE_LENGTH];
-            getrandom::fill(&mut nonce).map_err(|_| NotSealed)?;
-            let room = NONCE_LENGTH + value.len() + TAG_LENGTH;
-            let mut bytes = context(start, keyring, name, sealed_for, room);
-            let context = bytes.len();
-            bytes.extend(nonce);
-            bytes.extend(value);
-            let (associated, sealed) = bytes.split_at_mut(context);
-            let text = sealed.split_at_mut(NONCE_LENGTH).1;
-            let tag = key.encryption.seal(&nonce, associated, text).map_err(|_| NotSealed)?;
-            bytes.extend(tag);
-            encode(bytes.get(context..).unwrap_or_default(), out)
-        }
+        Form::Encrypted => envelope::encrypt(key, parts(&start, keyring, name, &sealed_for), value, out),
         Form::Readable => {
-            let context = context(start, keyring, name, sealed_for, 0);
+            let context = joined(parts(&start, keyring, name, &sealed_for), 0);
             encode(&mac(key, &context, value).finalize().into_bytes(), out)?;
             out.push(b'.');
             out.extend(decimal(value.len()).as_bytes());
@@ -145,13 +173,16 @@ pub fn seal(
     }
 }
 
-/// Appends the bytes as base64url.
-fn encode(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), NotSealed> {
-    let start = out.len();
-    out.resize(start + (4 * bytes.len()).div_ceil(3), 0);
-    let place = out.get_mut(start..).unwrap_or_default();
-    let written = BASE64URL.encode_slice(bytes, place).map_err(|_| NotSealed)?;
-    if start + written == out.len() { Ok(()) } else { Err(NotSealed) }
+/// What a sealed value begins with, as far as the second dot.
+fn start(whom: Whom, form: Form, key: &Key, keyring: &Keyring) -> Option<[u8; START_LENGTH]> {
+    let mut start = [b'.'; START_LENGTH];
+    let (kind, ids) = start.split_first_chunk_mut()?;
+    let [a, b, c] = *VERSION;
+    *kind = [a, b, c, whom.letter(), form.letter(), b'.'];
+    let (id, rest) = ids.split_at_mut_checked(KEY_ID_LENGTH)?;
+    id.copy_from_slice(key.id.as_bytes().get(..KEY_ID_LENGTH)?);
+    *rest.first_chunk_mut()? = *keyring.realm.tag();
+    Some(start)
 }
 
 /// A sealed value, taken apart but not yet believed.
@@ -159,7 +190,7 @@ fn encode(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), NotSealed> {
 pub struct Sealed<'a> {
     /// As far as the second dot.
     start: &'a [u8],
-    is_bound: bool,
+    whom: Whom,
     key_id: &'a [u8],
     realm: &'a [u8],
     content: Content<'a>,
@@ -181,11 +212,7 @@ impl<'a> Sealed<'a> {
     pub fn read(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (start, content) = text.split_at_checked(START_LENGTH)?;
         let [whom, how, b'.', ids @ .., b'.'] = start.strip_prefix(VERSION)? else { return None };
-        let is_bound = match whom {
-            b'b' => true,
-            b'u' => false,
-            _ => return None,
-        };
+        let whom = Whom::of(*whom)?;
         let (key_id, realm) = ids.split_at_checked(KEY_ID_LENGTH)?;
         let (content, rest) = match how {
             b'e' => {
@@ -208,7 +235,12 @@ impl<'a> Sealed<'a> {
             }
             _ => return None,
         };
-        Some((Self { start, is_bound, key_id, realm, content }, rest))
+        Some((Self { start, whom, key_id, realm, content }, rest))
+    }
+
+    /// Whom it says that it is sealed for.
+    pub fn whom(&self) -> Whom {
+        self.whom
     }
 
     /// The value inside, if the seal holds for this cookie's name and this client. Values sealed in either form and with any
@@ -218,32 +250,20 @@ impl<'a> Sealed<'a> {
         if self.realm != keyring.realm.tag() {
             return Err(Broken::OtherRealm);
         }
-        match (self.is_bound, client) {
-            (true, SealedFor::Key(_)) | (false, SealedFor::Unbound) => {}
-            (true, SealedFor::Unbound) => return Err(Broken::ForBound),
-            (false, SealedFor::Key(_)) => return Err(Broken::ForUnbound),
+        if self.whom != client.whom() {
+            return Err(self.whom.mismatch());
         }
+        let parts = parts(self.start, keyring, name, &client);
         match self.content {
             Content::Encrypted(text) => {
-                let room = decoded_len_estimate(text.len());
-                let mut bytes = context(self.start, keyring, name, client, room);
-                let context = bytes.len();
-                bytes.resize(context + room, 0);
-                let (associated, place) = bytes.split_at_mut(context);
-                let length = BASE64URL.decode_slice(text, place).map_err(|_| Broken::NoSeal)?;
-                let decoded = place.get_mut(..length).ok_or(Broken::NoSeal)?;
-                let (nonce, rest) = decoded.split_first_chunk_mut().ok_or(Broken::NoSeal)?;
-                let (value, tag) = rest.split_last_chunk_mut().ok_or(Broken::NoSeal)?;
-                key.encryption.open(nonce, associated, value, tag).map_err(|_| Broken::Invalid)?;
-                let start = context + NONCE_LENGTH;
-                let end = start + value.len();
-                bytes.truncate(end);
-                bytes.drain(..start);
-                Ok(bytes)
+                envelope::decrypt(key, parts, text).map_err(|unopened| match unopened {
+                    Unopened::Shape => Broken::NoSeal,
+                    Unopened::Mismatch => Broken::Invalid,
+                })
             }
             Content::Readable { mac: given, value } => {
-                let context = context(self.start, keyring, name, client, 0);
-                let given = BASE64URL.decode(given).map_err(|_| Broken::NoSeal)?;
+                let context = joined(parts, 0);
+                let given = decode(given).ok_or(Broken::NoSeal)?;
                 let given: [u8; MAC_LENGTH] = given.try_into().map_err(|_| Broken::NoSeal)?;
                 // In constant time.
                 mac(key, &context, value).verify(&given.into()).map_err(|_| Broken::Invalid)?;
@@ -253,29 +273,18 @@ impl<'a> Sealed<'a> {
     }
 }
 
-/// Everything that a seal covers but the value, with room for more bytes behind it.
-fn context(start: &[u8], keyring: &Keyring, name: &[u8], sealed_for: SealedFor<'_>, room: usize) -> Vec<u8> {
-    let id = match sealed_for {
-        SealedFor::Key(id) => id,
-        // `start` says that there is none.
-        SealedFor::Unbound => b"",
-    };
-    let parts = [PURPOSE, start, keyring.realm.name(), name, id];
-    let length_of_all: usize = parts.iter().map(|part| 8 + part.len()).sum();
-    let mut bytes = Vec::with_capacity(length_of_all + room);
-    for part in parts {
-        bytes.extend(length(part));
-        bytes.extend(part);
-    }
-    bytes
+/// Everything that a seal covers but the value.
+fn parts<'p>(
+    start: &'p [u8],
+    keyring: &'p Keyring,
+    name: &'p [u8],
+    sealed_for: &'p SealedFor<'_>,
+) -> [&'p [u8]; 5] {
+    [PURPOSE, start, keyring.realm.name(), name, sealed_for.id()]
 }
 
 fn mac(key: &Key, context: &[u8], value: &[u8]) -> cmac::Cmac<aes::Aes256Enc> {
     key.mac.clone().chain_update(context).chain_update(length(value)).chain_update(value)
-}
-
-fn length(part: &[u8]) -> [u8; 8] {
-    (part.len() as u64).to_be_bytes()
 }
 
 fn decimal(number: usize) -> String {

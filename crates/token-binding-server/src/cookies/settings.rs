@@ -5,8 +5,10 @@ use thiserror::Error;
 use super::keyring::Keyring;
 use super::names::CookieNames;
 use super::realm::Realm;
-use super::seal::SealedFor;
 use super::secret::{RECIPE, SecretSource};
+use crate::dbsc::pending::Waiting;
+use crate::dbsc::settings::{Dbsc, DbscSettings};
+use crate::dbsc::tokens::ShortLived;
 use crate::words::DirectiveError;
 
 /// `TokenBindingCookiePolicy`.
@@ -27,6 +29,7 @@ pub struct CookieSettings {
     pub encrypt: Option<bool>,
     pub policy: Option<CookiePolicy>,
     pub realm: Option<Realm>,
+    pub dbsc: DbscSettings,
     /// The keys of `secrets` for the realm, from start-up on.
     pub keyring: Option<Keyring>,
 }
@@ -38,6 +41,7 @@ pub struct Binder<'a> {
     pub keyring: &'a Keyring,
     pub encrypt: bool,
     pub policy: CookiePolicy,
+    pub dbsc: &'a DbscSettings,
 }
 
 /// Whom a request comes from, as far as cookies are concerned.
@@ -45,6 +49,10 @@ pub struct Binder<'a> {
 pub enum Client<'a> {
     /// A client that proved this Token Binding ID.
     Bound(&'a [u8]),
+    /// A client without Token Binding that has proved the key of its device.
+    Device(&'a Proved),
+    /// A client without either, on a virtual host with DBSC, since when.
+    Waiting(&'a Waiting, Now),
     /// A client without Token Binding.
     Unbound,
     /// Not known: the request was refused, or never judged, or is the server's own (HTTP/2 push). It brings no bound cookie,
@@ -54,24 +62,46 @@ pub enum Client<'a> {
     Trace,
 }
 
+impl<'a> Binder<'a> {
+    /// What is in force of DBSC; `None` where it is off.
+    #[inline]
+    pub fn dbsc(&self) -> Option<Dbsc<'a>> {
+        self.dbsc.in_force()
+    }
+}
+
+/// Seconds since 1970, when the request arrived.
+pub type Now = u64;
+
+/// A client that has proved the key of its device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proved {
+    pub by: ShortLived,
+    /// Seconds since 1970.
+    pub now: Now,
+}
+
 /// Why no seal is possible for a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoSealFor {
     /// `TokenBindingCookiePolicy required`, and the client has no Token Binding.
     Unbound,
+    /// The same, and its pending cookie waits for a proof for too long.
+    Pending,
     Unknown,
     Trace,
 }
 
 impl CookieSettings {
     pub fn merge(outer: &Self, inner: Self) -> Self {
-        let Self { names, secrets, encrypt, policy, realm, keyring } = inner;
+        let Self { names, secrets, encrypt, policy, realm, dbsc, keyring } = inner;
         Self {
             names: names.or_else(|| outer.names.clone()),
             secrets: secrets.or_else(|| outer.secrets.clone()),
             encrypt: encrypt.or(outer.encrypt),
             policy: policy.or(outer.policy),
             realm: realm.or_else(|| outer.realm.clone()),
+            dbsc: DbscSettings::merge(&outer.dbsc, dbsc),
             keyring: keyring.or_else(|| outer.keyring.clone()),
         }
     }
@@ -107,7 +137,8 @@ impl CookieSettings {
         let Some(names) = self.names() else { return Ok(None) };
         let keyring = self.keyring.as_ref().ok_or(NoKeys)?;
         let policy = self.policy.unwrap_or_default();
-        Ok(Some(Binder { names, keyring, encrypt: self.encrypt.unwrap_or(true), policy }))
+        let (encrypt, dbsc) = (self.encrypt.unwrap_or(true), &self.dbsc);
+        Ok(Some(Binder { names, keyring, encrypt, policy, dbsc }))
     }
 }
 
@@ -119,19 +150,6 @@ pub struct NoSecret;
 /// Cookies are to be bound, and there are no keys.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NoKeys;
-
-impl Binder<'_> {
-    /// For whom to seal in this client's response, and whose seals to accept from it.
-    pub fn sealed_for<'c>(&self, client: Client<'c>) -> Result<SealedFor<'c>, NoSealFor> {
-        match (client, self.policy) {
-            (Client::Bound(id), _) => Ok(SealedFor::Key(id)),
-            (Client::Unbound, CookiePolicy::Optional) => Ok(SealedFor::Unbound),
-            (Client::Unbound, CookiePolicy::Required) => Err(NoSealFor::Unbound),
-            (Client::Unknown, _) => Err(NoSealFor::Unknown),
-            (Client::Trace, _) => Err(NoSealFor::Trace),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -155,19 +173,5 @@ mod tests {
         assert_eq!(without.binder().unwrap_err(), NoKeys);
         assert_eq!(CookieSettings::default().needs_secrets(), Ok(None));
         assert!(CookieSettings::default().binder().unwrap().is_none());
-    }
-
-    #[test]
-    fn who_gets_which_seal() {
-        let (optional, required) =
-            (settings(&["a"], CookiePolicy::Optional), settings(&["a"], CookiePolicy::Required));
-        let (optional, required) = (optional.binder().unwrap().unwrap(), required.binder().unwrap().unwrap());
-        for binder in [optional, required] {
-            assert_eq!(binder.sealed_for(Client::Bound(b"id")), Ok(SealedFor::Key(b"id")));
-            assert_eq!(binder.sealed_for(Client::Unknown), Err(NoSealFor::Unknown));
-            assert_eq!(binder.sealed_for(Client::Trace), Err(NoSealFor::Trace));
-        }
-        assert_eq!(optional.sealed_for(Client::Unbound), Ok(SealedFor::Unbound));
-        assert_eq!(required.sealed_for(Client::Unbound), Err(NoSealFor::Unbound));
     }
 }

@@ -8,6 +8,7 @@ use super::realm::Realm;
 use super::seal::{Broken, Form, NotSealed, Sealed, SealedFor};
 use super::secret::{Secret, SecretSource};
 use super::settings::{CookiePolicy, CookieSettings};
+use crate::dbsc::settings::DbscSettings;
 
 /// The sealed value by itself.
 pub(super) fn seal(
@@ -21,18 +22,23 @@ pub(super) fn seal(
     super::seal::seal(keyring, form, name, value, client, &mut sealed).map(|()| sealed)
 }
 
-pub(super) fn keyring() -> Keyring {
-    let secret = Secret::new((0..48).collect()).unwrap();
-    Keyring::new(Arc::new(Keys::new(&[secret]).unwrap()), Realm::of_host(b"a.test"))
+pub(crate) fn keyring() -> Keyring {
+    keyring_of(0, b"a.test")
 }
 
-pub(super) fn settings(words: &[&str], policy: CookiePolicy) -> CookieSettings {
+pub(crate) fn keyring_of(fill: u8, host: &[u8]) -> Keyring {
+    let secret = Secret::new((0..48).map(|number| number ^ fill).collect()).unwrap();
+    Keyring::new(Arc::new(Keys::new(&[secret]).unwrap()), Realm::of_host(host))
+}
+
+pub(crate) fn settings(words: &[&str], policy: CookiePolicy) -> CookieSettings {
     CookieSettings {
         names: Some(CookieNames::add(None, words).unwrap()),
         secrets: Some(vec![SecretSource::File("secret".into())]),
         encrypt: None,
         policy: Some(policy),
         realm: Some(Realm::of_host(b"a.test")),
+        dbsc: DbscSettings::default(),
         keyring: Some(keyring()),
     }
 }

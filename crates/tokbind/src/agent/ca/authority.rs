@@ -1,6 +1,7 @@
 //! The certificate authority: its key and certificate, and where they are.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use openssl::hash::MessageDigest;
 use openssl::x509::X509;
@@ -24,8 +25,11 @@ impl Authority {
     /// # Errors
     /// The directory or file is not only its owner's, holds something else, or can't be made.
     pub fn open(directory: Option<PathBuf>) -> Result<Self> {
-        let directory = directory.map_or_else(Authority::default_path, Ok)?;
-        let disk::Found { pair, path, new } = disk::open(directory)?;
+        Authority::open_at(directory.map_or_else(Authority::default_path, Ok)?, SystemTime::now())
+    }
+
+    fn open_at(directory: PathBuf, now: SystemTime) -> Result<Self> {
+        let disk::Found { pair, path, new } = disk::open(directory, now)?;
         Ok(Authority { pair, path: Some(path), new })
     }
 
@@ -34,8 +38,20 @@ impl Authority {
     /// # Errors
     /// [`Error::OpenSsl`] when OpenSSL failed.
     pub fn ephemeral() -> Result<Self> {
-        let pair = Pair::authority().map_err(Error::openssl("making a certificate authority"))?;
+        Authority::ephemeral_at(SystemTime::now())
+    }
+
+    pub(super) fn ephemeral_at(now: SystemTime) -> Result<Self> {
+        let pair = Pair::authority(now).map_err(Error::openssl("making a certificate authority"))?;
         Ok(Authority { pair, path: None, new: true })
+    }
+
+    /// The one that takes its place: what its directory holds, or a new one.
+    pub(super) fn successor(&self, now: SystemTime) -> Result<Self> {
+        match self.path.as_deref().and_then(Path::parent) {
+            Some(directory) => Authority::open_at(directory.to_owned(), now),
+            None => Authority::ephemeral_at(now),
+        }
     }
 
     /// `$TOKBIND_AGENT_CA`, else `$XDG_DATA_HOME/tokbind/agent`, else `~/.local/share/tokbind/agent`.

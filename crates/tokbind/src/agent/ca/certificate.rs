@@ -21,8 +21,10 @@ const DAY: i64 = 24 * HOUR;
 /// The browser may run in a virtual machine whose clock is slow.
 const BACKDATED: i64 = HOUR;
 const AUTHORITY_LIFETIME: i64 = 365 * DAY;
-/// An authority has this many days left before the next one is made.
-const RENEW_DAYS: u32 = 7;
+/// An authority has so much left when the next one is made.
+const RENEWED: i64 = 7 * DAY;
+/// And so much when that is said to come.
+const ANNOUNCED: i64 = 30 * DAY;
 /// A leaf certificate is used for half of its life, then another one is made.
 pub(super) const LEAF_LIFETIME: i64 = DAY;
 
@@ -40,7 +42,7 @@ pub(super) struct Pair {
 
 impl Pair {
     /// A new certificate authority.
-    pub(super) fn authority() -> Result<Self, ErrorStack> {
+    pub(super) fn authority(now: SystemTime) -> Result<Self, ErrorStack> {
         let key = key()?;
         let number = serial()?;
         // Two authorities of one name but different keys confuse those who look for an issuer by name, so each has its own.
@@ -48,7 +50,7 @@ impl Pair {
         let name = name(&format!("tokbind agent CA {digits}"))?;
 
         let mut builder = builder(&number, &name, &name, &key)?;
-        let now = now();
+        let now = seconds(now);
         builder.set_not_before(Asn1Time::from_unix(now - BACKDATED)?.as_ref())?;
         builder.set_not_after(Asn1Time::from_unix(now + AUTHORITY_LIFETIME)?.as_ref())?;
         builder.append_extension(BasicConstraints::new().critical().ca().pathlen(0).build()?)?;
@@ -62,19 +64,33 @@ impl Pair {
     }
 
     /// Whether it is time for another one.
-    pub(super) fn is_due(&self) -> Result<bool, ErrorStack> {
-        Ok(self.certificate.not_after() < Asn1Time::days_from_now(RENEW_DAYS)?)
+    pub(super) fn is_due(&self, now: SystemTime) -> Result<bool, ErrorStack> {
+        self.ends_before(seconds(now) + RENEWED)
+    }
+
+    /// Whether it is time to say that there will be another one.
+    pub(super) fn is_due_soon(&self, now: SystemTime) -> Result<bool, ErrorStack> {
+        self.ends_before(seconds(now) + ANNOUNCED)
+    }
+
+    fn ends_before(&self, time: i64) -> Result<bool, ErrorStack> {
+        Ok(self.certificate.not_after() < Asn1Time::from_unix(time)?)
     }
 }
 
 /// A certificate for the host, for as long as a leaf may live but not longer than the authority does.
-pub(super) fn leaf(host: &str, key: &PKeyRef<Private>, issuer: &Pair) -> Result<X509, ErrorStack> {
+pub(super) fn leaf(
+    host: &str,
+    key: &PKeyRef<Private>,
+    issuer: &Pair,
+    now: SystemTime,
+) -> Result<X509, ErrorStack> {
     let Pair { certificate: issuer, key: issuer_key } = issuer;
     let mut builder = X509::builder()?;
     let subject = name("tokbind agent")?;
     fill(&mut builder, &*serial()?, &subject, key)?;
     builder.set_issuer_name(issuer.subject_name())?;
-    let now = now();
+    let now = seconds(now);
     let end = Asn1Time::from_unix(now + LEAF_LIFETIME)?;
     builder.set_not_before(Asn1Time::from_unix(now - BACKDATED)?.as_ref())?;
     builder.set_not_after(earlier(&end, issuer.not_after()))?;
@@ -138,7 +154,7 @@ fn name(common_name: &str) -> Result<X509Name, ErrorStack> {
     Ok(name.build())
 }
 
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX / 2)
 }

@@ -1,6 +1,7 @@
 //! The certificate authority's file: certificate and key in one, so that they can't be of different authorities.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
@@ -22,29 +23,32 @@ pub(super) struct Found {
 }
 
 /// Reads the authority, or makes one.
-pub(super) fn open(directory: PathBuf) -> Result<Found> {
+pub(super) fn open(directory: PathBuf, now: SystemTime) -> Result<Found> {
     let directory = PrivateDir::new(directory);
     let path = directory.path().join(NAME);
     if let Some(pair) = read(&directory)?
-        && !is_due(&pair)?
+        && !is_due(&pair, now)?
     {
         return Ok(Found { pair, path, new: false });
     }
     let lock = directory.lock()?;
     // Another process may have made it while this one waited for the lock.
     if let Some(pair) = read(&directory)? {
-        if !is_due(&pair)? {
+        if !is_due(&pair, now)? {
             return Ok(Found { pair, path, new: false });
         }
-        tracing::warn!(path = %path.display(), "the certificate authority expires: a new one replaces it");
+        tracing::warn!(
+            path = %path.display(),
+            "the certificate authority is about to end, and a new one replaces it, which no browser trusts yet: `tokbind agent ca` says how to make it"
+        );
     }
-    let pair = Pair::authority().map_err(Error::openssl("making a certificate authority"))?;
+    let pair = Pair::authority(now).map_err(Error::openssl("making a certificate authority"))?;
     directory.replace(NAME, &content(&pair)?, &lock)?;
     Ok(Found { pair, path, new: true })
 }
 
-fn is_due(pair: &Pair) -> Result<bool> {
-    pair.is_due().map_err(Error::openssl("looking at the clock"))
+fn is_due(pair: &Pair, now: SystemTime) -> Result<bool> {
+    pair.is_due(now).map_err(Error::openssl("looking at the clock"))
 }
 
 fn read(directory: &PrivateDir) -> Result<Option<Pair>> {

@@ -2,13 +2,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use openssl::asn1::Asn1Time;
 use openssl::stack::Stack;
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509VerifyParam;
-use openssl::x509::{X509, X509PurposeId, X509StoreContext};
+use openssl::x509::{X509, X509PurposeId, X509StoreContext, X509VerifyResult};
 
 use super::*;
 use crate::agent::error::Error;
@@ -112,7 +112,7 @@ fn it_can_sign_servers_for_a_year_and_nothing_else() {
     );
     let end = Asn1Time::days_from_now(366).unwrap();
     assert!(authority.certificate().not_after() < end.as_ref());
-    assert!(!authority.pair.is_due().unwrap());
+    assert!(!authority.pair.is_due(SystemTime::now()).unwrap());
 }
 
 fn verifies(certificate: &X509, authority: &X509, purpose: X509PurposeId, host: &str) -> bool {
@@ -136,7 +136,7 @@ fn a_leaf_is_good_for_its_host_only() {
     let leaves = leaves();
     let authority = leaves.authority().certificate().clone();
     for host in ["www.example.com", "127.0.0.1", "::1"] {
-        let leaf = leaves.certificate(host, Instant::now()).unwrap();
+        let leaf = leaves.certificate(host, SystemTime::now()).unwrap();
         assert!(verifies(&leaf, &authority, X509PurposeId::SSL_SERVER, host), "{host}");
         assert!(!verifies(&leaf, &authority, X509PurposeId::SSL_CLIENT, host), "{host}");
         assert!(!verifies(&leaf, &authority, X509PurposeId::SMIME_SIGN, host), "{host}");
@@ -149,7 +149,7 @@ fn a_leaf_is_good_for_its_host_only() {
 #[test]
 fn a_name_can_not_smuggle_another_one_in() {
     let leaves = leaves();
-    let leaf = leaves.certificate("a.test,DNS:bank.test", Instant::now()).unwrap();
+    let leaf = leaves.certificate("a.test,DNS:bank.test", SystemTime::now()).unwrap();
     let names = leaf.subject_alt_names().unwrap();
     assert_eq!(names.len(), 1);
     assert_eq!(names[0].dnsname(), Some("a.test,DNS:bank.test"));
@@ -158,7 +158,7 @@ fn a_name_can_not_smuggle_another_one_in() {
 #[test]
 fn leaves_are_kept_for_half_their_life_and_not_too_many() {
     let leaves = leaves();
-    let start = Instant::now();
+    let start = SystemTime::now();
     let first = leaves.certificate("a.test", start).unwrap().to_der().unwrap();
     let again = leaves.certificate("a.test", start + Duration::from_secs(11 * 3600)).unwrap();
     assert_eq!(again.to_der().unwrap(), first);
@@ -172,4 +172,45 @@ fn leaves_are_kept_for_half_their_life_and_not_too_many() {
     assert_eq!(leaves.count(), 512);
     let newest = later + Duration::from_secs(600);
     assert_ne!(leaves.certificate("a.test", newest).unwrap().to_der().unwrap(), renewed);
+}
+
+#[test]
+fn a_leaf_is_valid_whatever_the_clock_does() {
+    let leaves = leaves();
+    let start = SystemTime::now();
+    let valid = |certificate: &X509, time: SystemTime| {
+        let time = time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let time = Asn1Time::from_unix(i64::try_from(time).unwrap()).unwrap();
+        certificate.not_before() < time.as_ref() && time.as_ref() < certificate.not_after()
+    };
+    let hour = Duration::from_secs(3600);
+    // A night's sleep, and a clock that went back.
+    for time in [start, start + 36 * hour, start + 35 * hour, start - 3 * hour] {
+        assert!(valid(&leaves.certificate("a.test", time).unwrap(), time));
+    }
+}
+
+#[test]
+fn an_agent_that_outlives_its_authority_gets_another_one() {
+    let home = tempfile::tempdir().unwrap();
+    for authority in
+        [Authority::ephemeral().unwrap(), Authority::open(Some(home.path().join("agent"))).unwrap()]
+    {
+        let (start, day) = (SystemTime::now(), Duration::from_secs(24 * 3600));
+        let (first, path) = (authority.fingerprint().unwrap(), authority.path().map(Path::to_owned));
+        let leaves = Leaves::new(Arc::new(authority)).unwrap();
+        let old = leaves.certificate("a.test", start + 357 * day).unwrap();
+        assert_eq!(leaves.authority().fingerprint().unwrap(), first);
+        let later = start + 359 * day;
+        let new = leaves.certificate("a.test", later).unwrap();
+        let successor = leaves.authority();
+        assert_ne!(successor.fingerprint().unwrap(), first);
+        assert!(!successor.pair.is_due_soon(later).unwrap());
+        assert!(successor.certificate().issued(&new) == X509VerifyResult::OK);
+        assert!(successor.certificate().issued(&old) != X509VerifyResult::OK);
+        assert_eq!(successor.path(), path.as_deref());
+        // It stays the same, here and in the file.
+        leaves.certificate("b.test", later + day).unwrap();
+        assert_eq!(leaves.authority().fingerprint().unwrap(), successor.fingerprint().unwrap());
+    }
 }

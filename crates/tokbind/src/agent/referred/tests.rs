@@ -6,12 +6,12 @@ const IDP: &str = "https://idp.test/authorize?state=1";
 
 struct Scene {
     referrals: Referrals,
-    key: Arc<PrivateKey>,
+    key: Arc<Key>,
     now: Instant,
 }
 
 fn scene() -> Scene {
-    let key = Arc::new(PrivateKey::generate(KeyParameters::ECDSAP256).unwrap());
+    let key = Arc::new(Key::from(crate::PrivateKey::generate(KeyParameters::ECDSAP256).unwrap()));
     Scene { referrals: Referrals::default(), key, now: Instant::now() }
 }
 
@@ -123,15 +123,33 @@ fn they_are_forgotten_and_there_are_not_many() {
     for number in 0..1000 {
         scene.note(302, &redirect(&format!("https://idp.test/{number}")));
     }
-    assert_eq!(scene.referrals.len(), MAX_PENDING);
+    assert_eq!(scene.referrals.len(), MAX_OF_ONE);
     assert!(!scene.take("a", "https://idp.test/0"));
     assert!(scene.take("a", "https://idp.test/999"));
 }
 
 #[test]
+fn nobody_else_can_crowd_a_redirect_out() {
+    let scene = scene();
+    scene.note(302, &redirect(IDP));
+    let evil = |who: &str, site: usize, number: usize| {
+        let (from, to) =
+            (format!("https://www.evil{site}.test/"), format!("https://idp.test/{site}/{number}"));
+        let key = Arc::clone(&scene.key);
+        scene.referrals.note(browser(who), &from, StatusCode::FOUND, &redirect(&to), key, scene.now);
+    };
+    for number in 0..2 * MAX_OF_ONE {
+        (0..2 * MAX_PENDING / MAX_OF_ONE).for_each(|site| evil("a", site, number));
+        evil("b", 0, number);
+    }
+    assert_eq!(scene.referrals.len(), MAX_PENDING);
+    assert!(scene.take("a", IDP));
+}
+
+#[test]
 fn of_two_redirects_to_one_place_the_later_counts() {
     let scene = scene();
-    let other = Arc::new(PrivateKey::generate(KeyParameters::ECDSAP256).unwrap());
+    let other = Arc::new(Key::from(crate::PrivateKey::generate(KeyParameters::ECDSAP256).unwrap()));
     scene.referrals.note(browser("a"), RP, StatusCode::FOUND, &redirect(IDP), other, scene.now);
     scene.note(302, &redirect(IDP));
     assert_eq!(scene.referrals.len(), 1);

@@ -2,15 +2,17 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use token_binding::sign::Signer;
 
-use crate::PrivateKey;
+use super::load::{Metered, Traffic};
 use crate::binding::once::{Bound, Handshake, Once};
 use crate::error::Result;
+use crate::keys::Key;
 use crate::keys::KeyStore;
 use crate::tls::TlsConnection;
 
@@ -21,6 +23,8 @@ pub(in crate::agent) struct Binding {
     handshake: Arc<Mutex<Handshake>>,
     /// Held while signing, so that requests that come together sign once.
     once: tokio::sync::Mutex<Once>,
+    /// The key that the server has seen on this connection.
+    shown: Mutex<Option<Arc<Key>>>,
 }
 
 impl Binding {
@@ -29,36 +33,58 @@ impl Binding {
         connection: TlsConnection,
         host: &str,
         keys: &KeyStore,
+        traffic: Arc<Traffic>,
     ) -> Result<(Self, Observed)> {
         let handshake = Arc::new(Mutex::new(Handshake::of(&connection)?));
-        let observed = Observed { stream: TokioIo::new(connection), handshake: Arc::clone(&handshake) };
+        let observed = Observed {
+            stream: TokioIo::new(Metered::new(connection, traffic)),
+            handshake: Arc::clone(&handshake),
+        };
         let binding = Binding {
             host: host.to_owned(),
             keys: keys.clone(),
             handshake,
             once: tokio::sync::Mutex::default(),
+            shown: Mutex::default(),
         };
         Ok((binding, observed))
     }
 
     /// The header for a request on this connection; `None` when Token Binding was not negotiated.
-    pub(in crate::agent) async fn header(&self, referred: Option<&Arc<PrivateKey>>) -> Result<Option<Bound>> {
+    pub(in crate::agent) async fn header(&self, referred: Option<&Arc<Key>>) -> Result<Option<Bound>> {
         let mut once = self.once.lock().await;
         let handshake = self.handshake.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        once.header(&self.keys, &self.host, handshake, referred).await
+        let bound = once.header(&self.keys, &self.host, handshake, referred).await?;
+        if let Some(bound) = &bound {
+            *self.shown() = Some(Arc::clone(&bound.key));
+        }
+        Ok(bound)
+    }
+
+    /// Whether the key that the server has seen here was deleted since: what still goes out on this connection would be
+    /// known by it.
+    pub(super) fn key_is_gone(&self) -> bool {
+        let Some(shown) = self.shown().clone() else { return false };
+        // An error is reported by the next connection, which needs the key.
+        let kept = self.keys.existing_key(&self.host, shown.key_parameters()).ok().flatten();
+        kept.is_none_or(|kept| !Arc::ptr_eq(&kept, &shown))
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Option<Arc<Key>>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A connection that notes when it is renegotiated.
 pub(super) struct Observed {
-    stream: TokioIo<TlsConnection>,
+    stream: TokioIo<Metered<TlsConnection>>,
     handshake: Arc<Mutex<Handshake>>,
 }
 
 impl Observed {
     /// Only a TLS 1.2 server that renegotiates pays for more than the look at a counter.
     fn look(&self) {
-        let connection = self.stream.inner();
+        let connection = self.stream.inner().get_ref();
         // OpenSSL can't tell about the Extended Master Secret in the middle of a handshake: nothing else is right then.
         if connection.renegotiations() == 0 || connection.ssl().extms_support().is_none() {
             return;

@@ -5,11 +5,16 @@
 //! signed again.
 
 mod binding;
+mod body;
 mod connection;
 mod dial;
 mod failure;
+mod load;
 mod pool;
 mod site;
 
-pub(super) use failure::{Body, Failure, causes};
-pub(super) use pool::{Kind, Lease, Upstream};
+pub(super) use body::{Body, BodyError};
+pub(super) use connection::Connection;
+pub(super) use failure::{Failure, causes, is_unprocessed, wants_http1};
+pub(super) use load::Sends;
+pub(super) use pool::{Kind, Lease, Unanswered, Upstream};

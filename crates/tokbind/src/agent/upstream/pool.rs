@@ -5,19 +5,21 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::connection::{Connection, SendError};
-use super::dial::Dialer;
-use super::failure::{Body, Failure};
+use super::body::{Body, Download, Upload};
+use super::connection::Connection;
+use super::dial::{Dialer, Dialled};
+use super::failure::Failure;
+use super::load::{Sends, Slots};
 use super::site::Site;
-use crate::Resolve;
 use crate::agent::origin::{Origin, Scheme};
 use crate::keys::KeyStore;
 use crate::tls::{ConnectOptions, Connector};
+use crate::{Proxies, Resolve};
 
 /// How often connections that nobody uses are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -38,8 +40,8 @@ pub(in crate::agent) enum Kind {
     Any,
     /// One that nobody has used before: the server can't have closed it in the meantime.
     Fresh,
-    /// A fresh one with HTTP/1.1, to be upgraded.
-    Upgrade,
+    /// A fresh one with HTTP/1.1 that no other client gets: to be upgraded, or to be logged in on.
+    Own,
 }
 
 /// The use of a connection for one request.
@@ -48,21 +50,30 @@ pub(in crate::agent) struct Lease {
     /// The server may have closed it in the meantime.
     pub(in crate::agent) reused: bool,
     site: Arc<Site>,
+    slots: Slots,
     /// One of the HTTP/1.1 requests that may be under way.
     permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Why a request got no response.
+pub(in crate::agent) struct Unanswered {
+    pub(in crate::agent) error: hyper::Error,
+    /// Nothing of it was sent.
+    pub(in crate::agent) unsent: bool,
 }
 
 impl Upstream {
     pub(in crate::agent) fn new(
         options: &ConnectOptions,
         resolve: &[Resolve],
+        proxies: Proxies,
         keys: KeyStore,
         own: SocketAddr,
     ) -> crate::Result<Self> {
         Ok(Upstream {
             tls: Connector::new(&options.clone().alpn(["h2", "http/1.1"]))?,
             tls_http1: Connector::new(&options.clone().alpn(["http/1.1"]))?,
-            dialer: Dialer::new(resolve, own),
+            dialer: Dialer::new(resolve, proxies, own),
             keys,
             sites: Mutex::default(),
         })
@@ -74,23 +85,34 @@ impl Upstream {
     }
 
     /// A connection for one request, an old or a new one.
-    pub(in crate::agent) async fn lease(&self, origin: &Origin, kind: Kind) -> Result<Lease, Failure> {
+    pub(in crate::agent) async fn lease(
+        &self,
+        origin: &Origin,
+        kind: Kind,
+        sends: Sends,
+    ) -> Result<Lease, Arc<Failure>> {
+        let came = Instant::now();
         let site = Arc::clone(self.sites().entry(origin.clone()).or_default());
-        if kind == Kind::Upgrade {
+        if kind == Kind::Own {
             let connection = self.connect(origin, &site, kind).await?;
-            return Ok(Lease { connection, reused: false, site, permit: None });
+            return Ok(Lease::new(connection, false, site, sends, None));
         }
-        let shared = || site.shared().filter(|_| kind == Kind::Any);
-        if let Some(connection) = shared() {
-            return Ok(Lease { connection, reused: true, site, permit: None });
+        let shared = || {
+            let (connection, slots) = site.shared(sends).filter(|_| kind == Kind::Any)?;
+            Some(Lease { connection, reused: true, site: Arc::clone(&site), slots, permit: None })
+        };
+        if let Some(lease) = shared() {
+            return Ok(lease);
         }
 
         // The first to come finds out which HTTP version the server speaks, while the others wait.
         let may_share = origin.scheme == Scheme::Https && !site.speaks_http1();
         let connecting = if may_share { Some(site.connecting.lock().await) } else { None };
-        if let Some(connection) = shared() {
-            drop(connecting);
-            return Ok(Lease { connection, reused: true, site, permit: None });
+        if let Some(lease) = shared() {
+            return Ok(lease);
+        }
+        if let Some(failure) = site.failure_since(came).filter(|_| connecting.is_some()) {
+            return Err(failure);
         }
         let connecting = connecting.filter(|_| !site.speaks_http1());
 
@@ -98,29 +120,32 @@ impl Upstream {
         let permit = Arc::clone(&site.active).acquire_owned().await.ok();
         if let Some(connection) = site.take_idle().filter(|_| kind == Kind::Any) {
             drop(connecting);
-            return Ok(Lease { connection, reused: true, site, permit });
+            return Ok(Lease::new(connection, true, site, sends, permit));
         }
-        let connection = self.connect(origin, &site, kind).await?;
-        let (connection, permit) = match connection.share() {
-            Some(shared) => {
+        let connected = self.connect(origin, &site, kind).await.map_err(Arc::new);
+        let connection = connected.inspect_err(|failure| site.failed(failure))?;
+        let lease = match connection.share() {
+            Some(handle) => {
+                let lease = Lease::new(handle, false, Arc::clone(&site), sends, None);
                 site.keep_shared(connection);
-                (shared, None)
+                lease
             }
             None => {
                 site.chose_http1();
-                (connection, permit)
+                Lease::new(connection, false, Arc::clone(&site), sends, permit)
             }
         };
         drop(connecting);
-        Ok(Lease { connection, reused: false, site, permit })
+        Ok(lease)
     }
 
     async fn connect(&self, origin: &Origin, site: &Site, kind: Kind) -> Result<Connection, Failure> {
-        let tcp = self.dialer.dial(&origin.host, origin.port).await?;
         if origin.scheme == Scheme::Http {
-            return Connection::over_tcp(tcp).await;
+            let Dialled { tcp, proxy } = self.dialer.dial_plain(&origin.host, origin.port).await?;
+            return Connection::over_tcp(tcp, proxy).await;
         }
-        if kind == Kind::Upgrade {
+        let tcp = self.dialer.dial(&origin.host, origin.port).await?;
+        if kind == Kind::Own || site.requires_http1() {
             let tls = self.tls_http1.connect_over(tcp, &origin.host, None).await.map_err(Failure::Tls)?;
             return Connection::over_tls(tls, &origin.host, &self.keys).await;
         }
@@ -147,15 +172,50 @@ impl Upstream {
 }
 
 impl Lease {
+    fn new(
+        connection: Connection,
+        reused: bool,
+        site: Arc<Site>,
+        sends: Sends,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        let slots = connection.load().squeeze(sends);
+        Lease { connection, reused, site, slots, permit }
+    }
+
+    /// The use of a connection that only one client has.
+    pub(in crate::agent) fn of_own(connection: Connection, sends: Sends) -> Self {
+        Lease::new(connection, true, Arc::default(), sends, None)
+    }
+
     pub(in crate::agent) async fn send(
         &mut self,
         request: Request<Body>,
-    ) -> Result<Response<Incoming>, SendError> {
+    ) -> Result<Response<Body>, Unanswered> {
+        let request = request.map(|body| Upload::new(body, self.slots.sent.take()));
         let sent = self.connection.send(request).await;
-        if sent.is_err() {
-            self.site.forget(&self.connection);
+        match sent {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                self.connection.traffic().unlimited();
+                Ok(self.download(response))
+            }
+            Ok(response) => Ok(self.download(response)),
+            Err(mut error) => {
+                self.site.forget(&self.connection);
+                let unsent = error.take_message().is_some();
+                Err(Unanswered { error: error.into_error(), unsent })
+            }
         }
-        sent
+    }
+
+    fn download(&mut self, response: Response<Incoming>) -> Response<Body> {
+        let traffic = Arc::clone(self.connection.traffic());
+        response.map(|body| Download::through(body, traffic, self.slots.stream.take()))
+    }
+
+    /// The server wants HTTP/1.1 from now on.
+    pub(in crate::agent) fn require_http1(&self) {
+        self.site.require_http1();
     }
 
     /// Returns the connection once its response has been read, if it stays open that long.
@@ -170,5 +230,10 @@ impl Lease {
             }
             drop(permit);
         });
+    }
+
+    /// The connection, for the client that had it to have it again.
+    pub(in crate::agent) fn into_own(self) -> Connection {
+        self.connection
     }
 }

@@ -3,15 +3,29 @@
 use std::net::SocketAddr;
 
 use openssl::x509::X509;
+use tokbind::KeyParameters;
 use tokbind::agent::{Agent, AgentOptions, Authority};
 use tokbind::keys::KeyStore;
-use tokbind::{KeyParameters, PrivateKey};
 use token_binding::header::encode;
 use token_binding::sign::Signer;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use tokbind_testing::{Browser, Site, SiteOptions, certificate, exchange};
+use tokbind::tls::{ConnectOptions, Connector, Offer};
+pub(crate) use tokbind_testing::raw::head;
+pub(crate) use tokbind_testing::{Browser, Raw, Site, SiteOptions, certificate, exchange};
+
+/// A client that knows the servers themselves.
+pub(crate) fn direct_client(protocol: &[u8]) -> Connector {
+    let options = ConnectOptions::new().ca_certificate(certificate()).offer(Offer::None).alpn([protocol]);
+    Connector::new(&options).unwrap()
+}
+
+/// An agent in front of this server, `rp.test`.
+pub(crate) async fn raw_scene(server: &Raw) -> Scene {
+    let resolve = format!("rp.test:443:{}", server.address).parse().unwrap();
+    Scene::with(&[], |options| options.resolve.push(resolve)).await
+}
 
 /// A running agent. It resolves each `HOST.test:443` to the site that was named.
 pub(crate) struct Scene {
@@ -54,7 +68,8 @@ impl Scene {
 
     /// What the key for the host is known by, as base64url.
     pub(crate) fn id(&self, host: &str, key_parameters: KeyParameters) -> String {
-        let key: std::sync::Arc<PrivateKey> = self.keys.existing_key(host, key_parameters).unwrap().unwrap();
+        let key: std::sync::Arc<tokbind::keys::Key> =
+            self.keys.existing_key(host, key_parameters).unwrap().unwrap();
         encode(&key.token_binding_id())
     }
 

@@ -4,6 +4,7 @@ use super::super::seal::{Form, SealedFor};
 use super::super::settings::{CookiePolicy, CookieSettings};
 use super::super::testing::{keyring, seal, settings};
 use super::*;
+use crate::cookies::settings::NoSealFor;
 
 const ALICE: Client<'_> = Client::Bound(b"alice");
 

@@ -74,8 +74,8 @@ fn it_holds_for_its_client_its_name_and_nobody_else() {
             assert_eq!(unseal(&keyring, b"sid", &sealed, client).unwrap(), b"value");
             assert_eq!(unseal(&keyring, b"SID", &sealed, client), Err(Broken::Invalid));
             let others = match client {
-                SealedFor::Unbound => [(MALLORY, Broken::ForUnbound), (ALICE, Broken::ForUnbound)],
-                SealedFor::Key(_) => [(MALLORY, Broken::Invalid), (SealedFor::Unbound, Broken::ForBound)],
+                ALICE => [(MALLORY, Broken::Invalid), (SealedFor::Unbound, Broken::ForBound)],
+                _ => [(MALLORY, Broken::ForUnbound), (ALICE, Broken::ForUnbound)],
             };
             for (other, broken) in others {
                 assert_eq!(unseal(&keyring, b"sid", &sealed, other), Err(broken));

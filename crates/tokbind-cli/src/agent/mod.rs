@@ -1,14 +1,17 @@
-//! `tokbind agent`: the local proxy, and `tokbind agent ca`: what makes a browser trust it.
+//! `tokbind agent`: the local proxy, `tokbind agent ca`: what makes a browser trust it, and `tokbind agent install`: all that in one.
+
+mod args;
+mod install;
+mod nss;
+mod unit;
 
 use std::io::{Write, stderr, stdout};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use clap::{ArgAction, Subcommand};
+use listenfd::ListenFd;
 use openssl::x509::X509;
-use tokbind::Resolve;
-use tokbind::agent::{Agent, AgentOptions, Authority, DEFAULT_PORT, Error};
+use tokbind::agent::{Agent, AgentOptions, Authority};
 use tokbind::keys::KeyStore;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -17,93 +20,24 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::options::KeysOption;
-use super::{Failure, Outcome, Verdict};
+use self::args::{Command, failed};
+use crate::{Failure, Outcome, Verdict};
 
-/// Run a local proxy that gives Token Binding to any browser or program
-///
-/// The agent answers the browser's HTTPS in each server's name, with certificates of a certificate authority that it
-/// makes on first use, and talks to the servers itself: it verifies their certificates, negotiates Token Binding and
-/// adds the Sec-Token-Binding header to each request. Sites without Token Binding work as before.
-///
-/// Requests that a browser sends without credentials carry the site's key too: a proxy can't tell them apart.
-#[derive(clap::Args, Debug)]
-#[command(after_long_help = AFTER_HELP)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Option<Command>,
-
-    #[command(flatten)]
-    keys: KeysOption,
-
-    /// Directory of the certificate authority [default: $TOKBIND_AGENT_CA, else ~/.local/share/tokbind/agent]
-    ///
-    /// It is made on first use, and refused when other users can read it.
-    #[arg(long, value_name = "DIR", global = true)]
-    ca_dir: Option<PathBuf>,
-
-    /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT)))]
-    listen: SocketAddr,
-
-    /// Let --listen be an address that other machines can reach
-    ///
-    /// Whoever reaches the agent uses your keys, and can use it to reach whatever this machine can.
-    #[arg(long)]
-    allow_remote: bool,
-
-    /// Give Token Binding to this domain and all below it; pass everything else on untouched
-    #[arg(long, value_name = "DOMAIN", num_args = 1..)]
-    only: Vec<String>,
-
-    /// Use new keys that are gone when the agent ends, as a browser's private mode does
-    #[arg(long, conflicts_with = "keys")]
-    ephemeral: bool,
-
-    /// Trust the CA certificates of this PEM file too, besides the system's
-    #[arg(long, value_name = "FILE")]
-    cacert: Option<PathBuf>,
-
-    /// Connect to ADDRESS instead of what HOST resolves to; ADDRESS may have a port of its own
-    #[arg(long, value_name = "HOST:PORT:ADDRESS")]
-    upstream_resolve: Vec<Resolve>,
-
-    /// How many connections programs may have to the agent at a time
-    #[arg(long, value_name = "NUMBER", default_value_t = AgentOptions::default().max_connections)]
-    max_connections: usize,
-
-    /// How long requests under way may take after SIGTERM or SIGINT
-    #[arg(long, value_name = "SECONDS", default_value_t = AgentOptions::default().drain.as_secs())]
-    drain: u64,
-
-    /// Log what goes wrong with connections; twice: log each request too
-    #[arg(short, long, action = ArgAction::Count)]
-    verbose: u8,
-}
-
-const AFTER_HELP: &str = "\
-In five minutes:
-  tokbind agent ca > tokbind-ca.pem    # also says how to make a browser trust it
-  tokbind agent &
-  chromium --proxy-server=http://127.0.0.1:8473
-
-On SIGTERM or SIGINT the agent finishes what is under way and exits with code 0; a second signal ends it at once.";
-
-#[derive(Subcommand, Debug)]
-enum Command {
-    /// Print the certificate that browsers must trust, and say how to make them trust it
-    ///
-    /// The certificate goes to standard output, the explanation to standard error.
-    Ca,
-}
+pub(crate) use self::args::Args;
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Outcome {
     log(args.verbose);
+    match args.command {
+        Some(Command::Install { system }) => return install::install(&args, system),
+        Some(Command::Uninstall) => return install::uninstall(&args),
+        Some(Command::Status) => return install::status(&args),
+        Some(Command::Ca) | None => {}
+    }
     let authority = Authority::open(args.ca_dir.clone()).map_err(failed)?;
     match args.command {
         Some(Command::Ca) => print_ca(&authority),
-        None => serve(args, authority),
+        _ => serve(args, authority),
     }
 }
 
@@ -129,6 +63,7 @@ fn serve(args: Args, authority: Authority) -> Outcome {
     options.allow_remote = args.allow_remote;
     options.only = args.only;
     options.resolve = args.upstream_resolve;
+    options.proxies = args.proxy.proxies()?;
     options.max_connections = args.max_connections;
     options.drain = Duration::from_secs(args.drain);
     if let Some(path) = &args.cacert {
@@ -148,7 +83,11 @@ fn serve(args: Args, authority: Authority) -> Outcome {
         let mut terminate = signal(SignalKind::terminate()).map_err(Failure::at("waiting for signals"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::at("waiting for signals"))?;
         let greeting = greeting(&authority, &options)?;
-        let agent = Agent::bind(options, authority, keys).await.map_err(failed)?;
+        let agent = match handed_over()? {
+            Some(listener) => Agent::on(listener, options, authority, keys),
+            None => Agent::bind(options, authority, keys).await,
+        };
+        let agent = agent.map_err(failed)?;
         writeln!(stdout(), "tokbind agent: the proxy is http://{}{greeting}", agent.address())?;
         let stop = CancellationToken::new();
         let run = agent.run(stop.clone().cancelled_owned());
@@ -164,6 +103,16 @@ fn serve(args: Args, authority: Authority) -> Outcome {
     // A name that is being resolved can't be called back.
     runtime.shutdown_background();
     outcome
+}
+
+/// A socket that listens already, from systemd (socket activation).
+fn handed_over() -> Result<Option<tokio::net::TcpListener>, Failure> {
+    let doing = "taking the socket that systemd hands over";
+    let Some(listener) = ListenFd::from_env().take_tcp_listener(0).map_err(Failure::at(doing))? else {
+        return Ok(None);
+    };
+    listener.set_nonblocking(true).map_err(Failure::at(doing))?;
+    tokio::net::TcpListener::from_std(listener).map(Some).map_err(Failure::at(doing))
 }
 
 fn greeting(authority: &Authority, options: &AgentOptions) -> Result<String, Failure> {
@@ -226,19 +175,3 @@ To take it back:  sudo rm /usr/local/share/ca-certificates/tokbind-agent.crt && 
 A single program, as an example:
   curl --proxy http://127.0.0.1:8473 --cacert tokbind-ca.pem https://www.example.com/
 "#;
-
-/// The library knows nothing of options.
-fn failed(error: Error) -> Failure {
-    Failure::new(match error {
-        Error::NoPlace => {
-            "there is no place to keep the certificate authority: name a directory with --ca-dir or \
-            TOKBIND_AGENT_CA, or set HOME or XDG_DATA_HOME"
-                .to_owned()
-        }
-        Error::NotLoopback { address } => format!(
-            "{address} can be reached from other machines, and whoever reaches the agent uses your keys: choose a \
-             loopback address, or confirm with --allow-remote"
-        ),
-        error => error.to_string(),
-    })
-}
