@@ -68,20 +68,25 @@ impl Sink<'_> {
     }
 }
 
-/// Writes one line, if the level is on. Formats only then.
-pub(crate) fn log(sink: Sink<'_>, level: Level, line: fmt::Arguments<'_>) {
+/// Whether lines of this level are written.
+pub(crate) fn is_on(sink: Sink<'_>, level: Level) -> bool {
     let number = number(level);
-    let is_on = match sink.target {
+    match sink.target {
         // SAFETY: the request_rec is valid (of_request).
         Target::Request(request) => unsafe { ffi::tb_request_logs(request, number) != 0 },
         // SAFETY: the conn_rec is valid (of_connection).
         Target::Connection(connection) => unsafe { ffi::tb_connection_logs(connection, number) != 0 },
         // At start-up: what is said then is said at a level that is on.
         Target::Server(_) | Target::Process => true,
-    };
-    if !is_on {
+    }
+}
+
+/// Writes one line, if the level is on. Formats only then.
+pub(crate) fn log(sink: Sink<'_>, level: Level, line: fmt::Arguments<'_>) {
+    if !is_on(sink, level) {
         return;
     }
+    let number = number(level);
     // A line of ours has no NUL; should one ever have, it is left out rather than the line lost.
     let mut bytes = fmt::format(line).into_bytes();
     bytes.retain(|byte| *byte != 0);

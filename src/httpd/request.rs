@@ -117,6 +117,14 @@ impl<'r> Request<'r> {
         unsafe { Table::from_raw(table) }
     }
 
+    /// What modules leave for one another, and for error documents.
+    pub(crate) fn notes(self) -> Table<'r> {
+        // SAFETY: the request_rec is valid (from_raw).
+        let table = unsafe { (*self.raw).notes };
+        // SAFETY: a request's tables live in its pool.
+        unsafe { Table::from_raw(table) }
+    }
+
     /// The response's headers, and those that it also has when an error document takes its place.
     pub(crate) fn response_headers(self) -> [Table<'r>; 2] {
         // SAFETY: the request_rec is valid (from_raw).

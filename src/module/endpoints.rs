@@ -5,13 +5,14 @@ use std::ffi::CStr;
 
 use token_binding_server::dbsc::endpoints::{Answer, Call, answer};
 use token_binding_server::dbsc::now;
+use token_binding_server::outcome::Level;
 
 use crate::httpd::guard::Site;
 use crate::httpd::hook::QuickHandler;
 use crate::httpd::request::Request;
 
 use super::cookies::binder;
-use super::log::log;
+use super::log::{log, tell};
 use super::state::Known as _;
 use super::status::count;
 
@@ -45,8 +46,12 @@ fn send(request: Request<'_>, answer: Answer) -> Option<()> {
     if let Some(counted) = counted {
         count(counted, 1);
     }
-    if let Some((tag, level, line)) = line {
-        log(request.sink(), level, format_args!("{tag}: {line}"));
+    match (line, counted) {
+        (Some((tag, Level::Info, line)), Some(counted)) if status >= 400 => {
+            tell(request.sink(), counted, format_args!("{tag}: {line}"));
+        }
+        (Some((tag, level, line)), _) => log(request.sink(), level, format_args!("{tag}: {line}")),
+        (None, _) => {}
     }
     // Of any status: `headers_out` would do for some only.
     let [_, surviving] = request.response_headers();

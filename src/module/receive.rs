@@ -5,7 +5,7 @@ use token_binding_server::bindings::TokenBindings;
 use token_binding_server::config::ServerConfig;
 use token_binding_server::counters::Count;
 use token_binding_server::headers::{Taken, connection_names_reserved};
-use token_binding_server::outcome::{Level, Refusal, Response, tags};
+use token_binding_server::outcome::{Level, Refusal, Response, note, tags};
 use token_binding_server::policy::{Judgement, Standing, judge};
 use token_binding_server::texts::Texted;
 use token_binding_server::variable::Facts;
@@ -15,7 +15,7 @@ use crate::httpd::hook::{RequestHook, Status};
 use crate::httpd::request::Request;
 
 use super::cookies;
-use super::log::log;
+use super::log::{log, tell, warn_seldom};
 use super::pass_on::{forget_redirected, pass_on_device, pass_on_first, restore, settle};
 use super::scrub::take_reserved;
 use super::state::{ClientKind, Known as _};
@@ -104,14 +104,14 @@ fn receive(request: Request<'_>) -> Response {
 /// A client without Token Binding, which DBSC may know by the key of its device.
 #[inline(always)]
 fn receive_unbound(request: Request<'_>, config: &ServerConfig) -> Response {
-    if !cookies::are_bound(request) {
-        // And so there is nothing to register a key for.
-        Response::Serve
-    } else if config.cookies.dbsc.is_on() {
-        receive_device(request, config)
-    } else {
-        cookies::receive(request, ClientKind::Unbound)
+    if cookies::are_bound(request) && config.cookies.dbsc.is_on() {
+        return receive_device(request, config);
     }
+    // Without bound cookies there is nothing to register a device's key for.
+    if config.enabled() {
+        count(Count::RequestsUnbound, 1);
+    }
+    cookies::receive(request, ClientKind::Unbound)
 }
 
 #[inline(never)]
@@ -120,6 +120,7 @@ fn receive_device(request: Request<'_>, config: &ServerConfig) -> Response {
         return refuse(request, config, Refusal::HopByHop);
     }
     let response = cookies::receive(request, ClientKind::Unbound);
+    count(if request.device().is_some() { Count::RequestsDevice } else { Count::RequestsUnbound }, 1);
     pass_on_device(request, config);
     response
 }
@@ -127,14 +128,21 @@ fn receive_device(request: Request<'_>, config: &ServerConfig) -> Response {
 /// Logs why, and does what the configuration makes of it.
 fn refuse(request: Request<'_>, config: &ServerConfig, refusal: Refusal) -> Response {
     let strict = config.strict();
-    log(request.sink(), refusal.level(strict), format_args!("{}: {refusal}", refusal.tag()));
-    count(refusal.count(), 1);
+    let what = refusal.count(strict);
+    count(what, 1);
+    match refusal.level() {
+        Level::Info => tell(request.sink(), what, format_args!("{}", refusal.line(strict))),
+        level => log(request.sink(), level, format_args!("{}", refusal.line(strict))),
+    }
     match refusal.response(strict) {
         // HopByHop is never served: this comes to an end.
         Response::Serve => receive_unbound(request, config),
         refused => {
             // For the error document, which is served all the same.
             cookies::receive(request, ClientKind::Unknown);
+            if refused == Response::BadRequest {
+                request.notes().set(c"error-notes", request.pool().copy_text(&note(refusal.tag())));
+            }
             refused
         }
     }
@@ -178,15 +186,18 @@ fn bindings(
 /// Whether the peer is believed what it says of its client. If not, the log says who it is: it may be a proxy that is missing
 /// in the configuration.
 fn comes_from_trusted_proxy(request: Request<'_>, config: &ServerConfig) -> bool {
-    let Some(proxies) = config.trusted_proxies() else { return false };
     let peer = request.connection().peer();
-    let trusted = proxies.contain(peer);
+    let (trusted, where_not) = match config.trusted_proxies() {
+        Some(proxies) => (proxies.contain(peer), "not in TokenBindingTrustedProxy"),
+        None => (false, "no trusted proxy, for TokenBindingTrustedProxy is not set here"),
+    };
     if !trusted {
-        log(
+        count(Count::NotTrusted, 1);
+        warn_seldom(
             request.sink(),
-            Level::Info,
+            Count::NotTrusted,
             format_args!(
-                "{}: Sec-...-Token-Binding-ID headers removed: {peer} is not in TokenBindingTrustedProxy",
+                "{}: Sec-...-Token-Binding-ID headers removed: {peer} is {where_not}",
                 tags::NOT_TRUSTED
             ),
         );

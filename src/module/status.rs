@@ -1,6 +1,7 @@
 //! The counters, and mod_status's page.
 
 use token_binding_server::counters::{self, Count};
+use token_binding_server::dbsc::now;
 
 use crate::httpd::guard::Site;
 use crate::httpd::hook::StatusPage;
@@ -32,6 +33,19 @@ pub(super) fn count(what: Count, number: u64) {
 /// Whether nothing has been said of a cookie with this name since the last start, in any process.
 pub(super) fn is_first_of_name(name: &[u8]) -> bool {
     SHARED.get().is_none_or(|shared| shared.warned.add(name))
+}
+
+/// Whether a warning of this kind is due, and of how many events nobody was told since the last. `None`: not now.
+pub(super) fn is_warning_due(what: Count) -> Option<u64> {
+    // Without shared memory httpd does not start.
+    SHARED.get()?.warnings.is_due(what, now())
+}
+
+/// There was an event of this kind that nobody was told of.
+pub(super) fn leave_out(what: Count) {
+    if let Some(shared) = SHARED.get() {
+        shared.warnings.leave_out(what);
+    }
 }
 
 /// The counters on mod_status's page.

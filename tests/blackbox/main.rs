@@ -32,5 +32,6 @@ mod renegotiation;
 mod requests;
 mod resource_server;
 mod restarts;
+mod rollout;
 mod scrubbing;
 mod sections;

@@ -4,9 +4,10 @@ use tokbind::{Ekm, Request, binding};
 
 use httpd_harness::client::{http1, http2};
 use httpd_harness::cookies::{SET_COOKIE, jar, setup as with_cookies};
+use httpd_harness::figures::{figure, figures, with_figures};
 use httpd_harness::httpd::HOST;
 use httpd_harness::session::{PROTOCOLS, Protocol, Session, fetch};
-use httpd_harness::{Httpd, Mpm, Setup, Visitor};
+use httpd_harness::{Mpm, Setup, Visitor};
 
 #[tokio::test]
 async fn require_token_binding() {
@@ -101,27 +102,15 @@ fn wrong_words_fail_the_syntax_check() {
     }
 }
 
-fn number(page: &str, name: &str) -> u64 {
-    let line = page.lines().find_map(|line| line.strip_prefix(&format!("TokenBinding{name}: ")));
-    line.unwrap_or_else(|| panic!("no {name}: {page}")).parse().unwrap()
-}
-
-async fn status(server: &Httpd) -> String {
-    fetch(server, Protocol::Http1, None, "/status?auto", "").await.text()
-}
-
 /// Over all processes, and through a graceful restart.
 #[tokio::test]
 async fn mod_status_counts_over_all_processes() {
     for mpm in [Mpm::Event, Mpm::Prefork] {
-        let mut setup = with_cookies(
-            "TokenBindingCookie sid\n<Location /status>\n  SetHandler server-status\n</Location>",
-        );
-        setup.modules.push("status");
+        let mut setup = with_figures(with_cookies("TokenBindingCookie sid"));
         setup.mpm = mpm;
         let server = setup.start();
         server.script("set.cgi", SET_COOKIE);
-        let before = status(&server).await;
+        let before = figures(&server).await;
         for name in [
             "Negotiated",
             "Verified",
@@ -130,7 +119,7 @@ async fn mod_status_counts_over_all_processes() {
             "CookiesSealed",
             "CookiesAccepted",
         ] {
-            assert_eq!(number(&before, name), 0, "{name}");
+            assert_eq!(figure(&before, name), 0, "{name}");
         }
         let (visitor, thief) = (Visitor::new(), Visitor::new());
         let mut http = http1(&server).await;
@@ -143,10 +132,10 @@ async fn mod_status_counts_over_all_processes() {
         assert_eq!(http.request(&Request::get(HOST, "/page.html")).await.unwrap().status, 400);
         fetch(&server, Protocol::Http1, Some(&thief), "/page.html", &cookie).await;
         server.restart();
-        let after = status(&server).await;
+        let after = figures(&server).await;
         for (name, expected) in [
             ("Negotiated", 2),
-            ("NotOffered", number(&before, "NotOffered") + 1),
+            ("NotOffered", figure(&before, "NotOffered") + 1),
             ("Verified", 3),
             ("FromCache", 1),
             ("RefusedMissingHeader", 1),
@@ -155,7 +144,7 @@ async fn mod_status_counts_over_all_processes() {
             ("CookiesAccepted", 2),
             ("CookiesRefused", 1),
         ] {
-            assert_eq!(number(&after, name), expected, "{name}: {after}");
+            assert_eq!(figure(&after, name), expected, "{name}: {after}");
         }
         let html = fetch(&server, Protocol::Http1, None, "/status", "").await.text();
         assert!(html.contains("<h2>Token Binding</h2>") && html.contains("bound cookies set"), "{html}");

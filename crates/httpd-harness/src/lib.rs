@@ -8,6 +8,7 @@ pub mod browser;
 pub mod client;
 pub mod cookies;
 pub mod device;
+pub mod figures;
 pub mod httpd;
 pub mod memory;
 pub mod pki;

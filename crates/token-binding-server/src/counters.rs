@@ -53,6 +53,20 @@ counts! {
     HopByHop: "RefusedConnection", "TB110: Connection names the headers that pass bindings or certificates on";
     /// TB106.
     Fault: "RefusedFault", "TB106: fault of the server";
+    /// TB102, with `TokenBindingStrict Off`.
+    WouldRefuseMissingHeader: "WouldRefuseMissingHeader", "TB102: header missing; served, Strict On would refuse it";
+    /// TB103, with `TokenBindingStrict Off`.
+    WouldRefuseNotNegotiated: "WouldRefuseNotNegotiated", "TB103: header, but not negotiated; served, Strict On would refuse it";
+    /// TB104, with `TokenBindingStrict Off`.
+    WouldRefuseNotAcceptedHere: "WouldRefuseNotAcceptedHere", "TB104: not accepted by the virtual host; served, Strict On would refuse it";
+    /// TB105, with `TokenBindingStrict Off`.
+    WouldRefuseWrongMessage: "WouldRefuseWrongMessage", "TB105: message wrong; served, Strict On would refuse it";
+    /// TB109.
+    NotTrusted: "NotTrusted", "TB109: requests with a proxy's headers whose peer is no trusted proxy";
+    /// Requests whose client has proved no key, by Token Binding or by DBSC.
+    RequestsUnbound: "RequestsUnbound", "requests of clients without a key";
+    /// Requests whose client has proved the key of its device, by DBSC.
+    RequestsDevice: "RequestsDevice", "requests of clients with a device's key";
     /// Bound cookies set.
     CookiesSealed: "CookiesSealed", "bound cookies set";
     /// Bound cookies that a client may not get.
@@ -96,6 +110,53 @@ pub struct Shared {
     pub counters: Counters,
     /// Cookies that were warned of.
     pub warned: Names,
+    pub warnings: Warnings,
+}
+
+/// When each kind of event was warned of last, so that a stream of them makes one warning a minute.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Warnings([Warning; Count::ALL.len()]);
+
+impl Default for Warnings {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Warning::default()))
+    }
+}
+
+#[derive(Debug, Default)]
+#[repr(C)]
+struct Warning {
+    /// The second of the last one, since 1970.
+    at: AtomicU64,
+    /// Events since that nobody was told of.
+    left_out: AtomicU64,
+}
+
+/// How long there is no second warning of a kind, in seconds.
+const QUIET: u64 = 60;
+
+impl Warnings {
+    /// Whether this event is to be warned of, at `now` in seconds since 1970. `Some`: yes, and how many there were since the last
+    /// one that nobody was told of.
+    pub fn is_due(&self, count: Count, now: u64) -> Option<u64> {
+        let warning = self.0.get(count as usize)?;
+        let last = warning.at.load(Ordering::Relaxed);
+        // A clock that was set back is no reason to be silent.
+        if last != 0 && (last..last.saturating_add(QUIET)).contains(&now) {
+            return None;
+        }
+        // Of several processes, one warns.
+        warning.at.compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed).ok()?;
+        Some(warning.left_out.swap(0, Ordering::Relaxed))
+    }
+
+    /// There was an event that nobody was told of.
+    pub fn leave_out(&self, count: Count) {
+        if let Some(warning) = self.0.get(count as usize) {
+            warning.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// A lock-free set of limited size: names that don't fit are not remembered.
@@ -134,9 +195,15 @@ impl Names {
 }
 
 /// All counters.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(C)]
 pub struct Counters([AtomicU64; Count::ALL.len()]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; Count::ALL.len()])
+    }
+}
 
 impl Counters {
     pub fn add(&self, count: Count, number: u64) {
@@ -149,6 +216,15 @@ impl Counters {
         self.0.get(count as usize).map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 
+    /// Of a hundred requests, how many came from clients that have proved a key by Token Binding, and by DBSC.
+    fn percent_bound(&self) -> [f64; 2] {
+        let bound = self.get(Count::Verified).saturating_add(self.get(Count::FromCache));
+        let device = self.get(Count::RequestsDevice);
+        let all = bound.saturating_add(device).saturating_add(self.get(Count::RequestsUnbound)).max(1);
+        #[allow(clippy::cast_precision_loss, reason = "a percentage with one decimal")]
+        [bound, device].map(|part| 100.0 * part as f64 / all as f64)
+    }
+
     /// `server-status?auto`: a line each.
     pub fn as_lines(&self) -> String {
         let mut text = String::new();
@@ -156,6 +232,9 @@ impl Counters {
             // Writing to a String can't fail.
             let _ = writeln!(text, "TokenBinding{}: {}", count.name(), self.get(count));
         }
+        let [bound, device] = self.percent_bound();
+        let _ =
+            writeln!(text, "TokenBindingPercentBound: {bound:.1}\nTokenBindingPercentDevice: {device:.1}");
         text
     }
 
@@ -166,6 +245,11 @@ impl Counters {
             // Writing to a String can't fail.
             let _ = writeln!(text, "<tr><td>{}</td><td>{}</td></tr>", count.words(), self.get(count));
         }
+        let [bound, device] = self.percent_bound();
+        let _ = writeln!(
+            text,
+            "<tr><td>requests with a proved key</td><td>{bound:.1} % by Token Binding, {device:.1} % by DBSC</td></tr>"
+        );
         text + "</table>\n"
     }
 }
@@ -185,6 +269,21 @@ mod tests {
     }
 
     #[test]
+    fn one_warning_a_minute_says_how_many_there_were() {
+        let warnings = Warnings::default();
+        let due = |now| warnings.is_due(Count::WrongMessage, now);
+        assert_eq!(due(1_000), Some(0));
+        for now in [1_000, 1_030, 1_059] {
+            assert_eq!(due(now), None, "{now}");
+            warnings.leave_out(Count::WrongMessage);
+        }
+        assert_eq!(warnings.is_due(Count::MissingHeader, 1_030), Some(0), "each kind for itself");
+        assert_eq!(due(1_060), Some(3));
+        assert_eq!(due(1_061), None);
+        assert_eq!(due(500), Some(0), "the clock was set back");
+    }
+
+    #[test]
     fn each_is_counted_and_shown_for_itself() {
         let counters = Counters::default();
         for (number, &count) in Count::ALL.iter().enumerate() {
@@ -197,6 +296,22 @@ mod tests {
             assert!(lines.contains(&format!("TokenBinding{name}: {}\n", number + 1)), "{lines}");
             assert!(html.contains(&format!("<td>{words}</td><td>{}</td>", number + 1)), "{html}");
         }
-        assert_eq!(lines.lines().count(), Count::ALL.len());
+        assert_eq!(lines.lines().count(), Count::ALL.len() + 2);
+    }
+
+    #[test]
+    fn the_share_of_bound_requests_can_be_read_off() {
+        let counters = Counters::default();
+        assert!(counters.as_lines().contains("PercentBound: 0.0\n"), "nobody was there yet");
+        for (count, number) in [
+            (Count::Verified, 1),
+            (Count::FromCache, 2),
+            (Count::RequestsDevice, 5),
+            (Count::RequestsUnbound, 2),
+        ] {
+            counters.add(count, number);
+        }
+        assert!(counters.as_lines().ends_with("PercentBound: 30.0\nTokenBindingPercentDevice: 50.0\n"));
+        assert!(counters.as_html().contains("30.0 % by Token Binding, 50.0 % by DBSC"));
     }
 }

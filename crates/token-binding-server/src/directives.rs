@@ -1,7 +1,7 @@
 //! The directive table: every directive's name, place, help line and setter. A setter's error quotes the word it did
 //! not like and lists the words it accepts.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 use thiserror::Error;
 use token_binding::{KeyParameters, ProtocolVersion};
@@ -10,6 +10,7 @@ use crate::config::{DirectoryConfig, ServerConfig};
 use crate::cookies::realm::Realm;
 use crate::cookies::settings::CookiePolicy;
 use crate::dbsc::settings as dbsc;
+use crate::env_name::env_name;
 use crate::peers::{NoNetwork, TrustedProxies};
 use crate::variable::{PassVar, Variable};
 use crate::words::{DirectiveError, one};
@@ -292,6 +293,9 @@ fn trusted_proxies(field: &mut Option<TrustedProxies>, words: &[&str]) -> Result
             *field = Some(TrustedProxies::default());
             return Ok(());
         }
+        words if words.iter().any(|word| word.eq_ignore_ascii_case("none")) => {
+            return Err(DirectiveError::not_alone("none", ALLOWED));
+        }
         _ => {}
     }
     let networks = words
@@ -313,35 +317,6 @@ fn cookie_policy(words: &[&str]) -> Result<CookiePolicy, DirectiveError> {
         Ok(CookiePolicy::Required)
     } else {
         Err(DirectiveError::invalid(word, ALLOWED))
-    }
-}
-
-fn env_name(words: &[&str]) -> Result<CString, DirectiveError> {
-    const ALLOWED: &str =
-        "the name of an environment variable: letters, digits, \"_\" and \"-\", no digit first";
-    let word = one(words, ALLOWED)?;
-    let valid = word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    if !valid {
-        return Err(DirectiveError::invalid(word, ALLOWED));
-    }
-    if is_forgeable(word) {
-        return Err(DirectiveError::invalid_because(
-            word,
-            ": a client sets variables that begin with HTTP_ by sending a header of that name",
-            format!("{ALLOWED}, not beginning with HTTP_"),
-        ));
-    }
-    CString::new(word).map_err(|_| DirectiveError::invalid(word, ALLOWED))
-}
-
-/// Whether a client's request header would become this variable. Not if the header is one that is removed from every request.
-fn is_forgeable(name: &str) -> bool {
-    match name.split_at_checked(5) {
-        Some((prefix, header)) if prefix.replace('-', "_").eq_ignore_ascii_case("HTTP_") => {
-            crate::headers::reserved(header.as_bytes()).is_none()
-        }
-        _ => false,
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | room | what it knows |
 //! |---|---|
-//! | [`config`], [`directives`], [`words`] | what an administrator wrote |
+//! | [`config`], [`directives`], [`words`], `env_name` | what an administrator wrote |
 //! | [`channel`] | one TLS connection with Token Binding: its EKM, and the messages verified on it |
 //! | [`texts`], [`bindings`] | a request's Token Bindings: proved on its connection, or vouched for by a trusted proxy |
 //! | [`peers`] | the proxies that are believed |
@@ -26,6 +26,7 @@ pub mod cookies;
 pub mod counters;
 pub mod dbsc;
 pub mod directives;
+mod env_name;
 pub mod headers;
 pub mod outcome;
 pub mod peers;

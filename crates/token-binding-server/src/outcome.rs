@@ -93,6 +93,8 @@ struct Row {
     lenient: Response,
     level: Level,
     count: Count,
+    /// What it counts as where it is served all the same.
+    would: Count,
 }
 
 impl Refusal {
@@ -100,14 +102,15 @@ impl Refusal {
     #[rustfmt::skip]
     fn row(&self) -> Row {
         use Response::{BadRequest, Serve, ServerError};
-        let row = |tag, lenient, level, count| Row { tag, lenient, level, count };
+        let row = |tag, lenient, level, count| Row { tag, lenient, level, count, would: count };
+        let served = |tag, count, would| Row { tag, lenient: Serve, level: Level::Info, count, would };
         match self {
             Self::DuplicateHeader => row("TB101", BadRequest, Level::Info, Count::DuplicateHeader),
-            Self::MissingHeader => row("TB102", Serve, Level::Info, Count::MissingHeader),
-            Self::NotNegotiated => row("TB103", Serve, Level::Info, Count::HeaderNotNegotiated),
-            Self::NotAcceptedHere(_) => row("TB104", Serve, Level::Info, Count::NotAcceptedHere),
+            Self::MissingHeader => served("TB102", Count::MissingHeader, Count::WouldRefuseMissingHeader),
+            Self::NotNegotiated => served("TB103", Count::HeaderNotNegotiated, Count::WouldRefuseNotNegotiated),
+            Self::NotAcceptedHere(_) => served("TB104", Count::NotAcceptedHere, Count::WouldRefuseNotAcceptedHere),
             Self::Message(error) if error.is_internal() => row(tags::REQUEST_FAULT, ServerError, Level::Error, Count::Fault),
-            Self::Message(_) => row("TB105", Serve, Level::Info, Count::WrongMessage),
+            Self::Message(_) => served("TB105", Count::WrongMessage, Count::WouldRefuseWrongMessage),
             // Refused with `TokenBindingStrict Off`, too: a proxy's wrong headers have no lenient reading, and no honest client
             // sends what `HopByHop` is about.
             Self::Forwarded(_) | Self::ForwardedTwice => row("TB107", BadRequest, Level::Info, Count::Forwarded),
@@ -124,12 +127,8 @@ impl Refusal {
         }
     }
 
-    pub fn level(&self, strict: bool) -> Level {
-        match self {
-            // With `TokenBindingStrict Off` nothing is refused: it is a client without a key, like any other.
-            Self::MissingHeader if !strict => Level::Debug,
-            _ => self.row().level,
-        }
+    pub fn level(&self) -> Level {
+        self.row().level
     }
 
     /// The tag of its log line.
@@ -138,9 +137,29 @@ impl Refusal {
     }
 
     /// What it counts as.
-    pub fn count(&self) -> Count {
-        self.row().count
+    pub fn count(&self, strict: bool) -> Count {
+        match self.response(strict) {
+            Response::Serve => self.row().would,
+            _ => self.row().count,
+        }
     }
+
+    /// Its line in the log.
+    pub fn line(&self, strict: bool) -> String {
+        let served = match self.response(strict) {
+            Response::Serve => "served unbound (TokenBindingStrict On would refuse it): ",
+            _ => "",
+        };
+        format!("{}: {served}{self}", self.tag())
+    }
+}
+
+/// What a visitor is told who gets a page that says "Bad Request": no more than helps the helpdesk to find the line in the log.
+pub fn note(tag: &str) -> String {
+    format!(
+        "It could not be confirmed that the request comes from the device that the session belongs to. Please close the browser \
+         and try again; if that does not help, tell the helpdesk this code: {tag}."
+    )
 }
 
 /// The tags of the lines that don't come from a [`Refusal`].
@@ -224,7 +243,20 @@ mod tests {
     fn a_clients_fault_is_info_and_ours_an_error() {
         for refusal in every_refusal() {
             let expected = if matches!(refusal, Refusal::Fault(_)) { Level::Error } else { Level::Info };
-            assert_eq!(refusal.level(true), expected, "{refusal}");
+            assert_eq!(refusal.level(), expected, "{refusal}");
+        }
+    }
+
+    #[test]
+    fn what_is_served_all_the_same_has_words_and_a_counter_of_its_own() {
+        for refusal in every_refusal() {
+            let is_served = refusal.response(false) == Response::Serve;
+            assert_eq!(refusal.count(true) != refusal.count(false), is_served, "{refusal}");
+            assert_eq!(refusal.line(false).contains("TokenBindingStrict On would refuse it"), is_served);
+            assert!(
+                !refusal.line(true).contains("would refuse it")
+                    && refusal.line(true).starts_with(refusal.tag())
+            );
         }
     }
 

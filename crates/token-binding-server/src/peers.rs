@@ -55,8 +55,11 @@ impl FromStr for Network {
             Some(prefix) => IpNet::new(address, prefix).map_err(|_| NoNetwork::Form)?,
             None => IpNet::from(address),
         };
+        if network.addr() != network.network() {
+            return Err(NoNetwork::HostBits(network.trunc()));
+        }
         let network = canonical(network);
-        if network.prefix_len() == 0 {
+        if network.prefix_len() < narrowest(&network) {
             return Err(NoNetwork::Everybody);
         }
         Ok(Self(network))
@@ -69,8 +72,21 @@ pub enum NoNetwork {
     /// It is neither an address nor a network: nothing more need be said.
     #[error("")]
     Form,
-    #[error(": that is every client, and each could pass for any other")]
+    /// Either the address or the length is a slip, and which one, nobody but the writer knows.
+    #[error(": the address has bits behind the prefix; the network is {0}, the host is {host}", host = .0.addr())]
+    HostBits(IpNet),
+    #[error(": a network so wide is everybody's, and each client in it could pass for any other")]
     Everybody,
+}
+
+/// How long a prefix must be at least: that of the widest private networks (10.0.0.0/8, fc00::/7), and in the part of IPv6 that
+/// the world's addresses are of (2000::/3), more than what a registry gives a provider.
+fn narrowest(network: &IpNet) -> u8 {
+    match network {
+        IpNet::V4(_) => 8,
+        IpNet::V6(network) if network.addr().octets()[0] >> 5 == 1 => 20,
+        IpNet::V6(_) => 7,
+    }
 }
 
 /// Decimal digits only, and no zero before them.
@@ -102,7 +118,6 @@ mod tests {
     fn addresses_and_networks() {
         assert!(trusted(&["127.0.0.1"], "127.0.0.1") && !trusted(&["127.0.0.1"], "127.0.0.2"));
         assert!(trusted(&["10.1.0.0/16"], "10.1.255.255") && !trusted(&["10.1.0.0/16"], "10.2.0.0"));
-        assert!(trusted(&["10.1.2.3/16"], "10.1.0.0"), "bits behind the prefix do not count");
         assert!(trusted(&["fd00::/8", "::1"], "::1") && trusted(&["fd00::/8"], "fdff::1"));
         assert!(!trusted(&["fd00::/8"], "10.0.0.1") && !trusted(&["10.0.0.0/8"], "::1"));
         assert!(!trusted(&[], "127.0.0.1"));
@@ -145,8 +160,28 @@ mod tests {
     }
 
     #[test]
+    fn a_network_with_a_hosts_bits_is_a_slip() {
+        for (word, network) in
+            [("10.1.2.3/16", "10.1.0.0/16"), ("fd00::1/8", "fd00::/8"), ("10.0.0.1/0", "0.0.0.0/0")]
+        {
+            let problem = word.parse::<Network>().unwrap_err().to_string();
+            assert!(problem.contains(network), "{word}: {problem}");
+        }
+    }
+
+    #[test]
     fn everybody_is_not_a_proxy() {
-        for word in ["0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96"] {
+        for word in [
+            "0.0.0.0/0",
+            "128.0.0.0/1",
+            "8.0.0.0/7",
+            "::/0",
+            "::ffff:0.0.0.0/96",
+            "::ffff:0.0.0.0/97",
+            "2000::/3",
+            "2002::/16",
+            "8000::/1",
+        ] {
             assert_eq!(word.parse::<Network>(), Err(NoNetwork::Everybody));
         }
     }

@@ -96,6 +96,7 @@ fn written(row: &Directive, words: &[&str], server: &ServerConfig) {
             !name.starts_with("HTTP_")
                 || name.ends_with("TOKEN_BINDING_ID")
                 || name.contains("SEC_TOKEN_BINDING")
+                || name == "HTTP_SEC_DEVICE_BOUND_SESSION_KEY"
                 || name.ends_with("TB_SSL_CLIENT_CERT_FINGERPRINT")
         );
     }

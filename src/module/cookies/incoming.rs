@@ -15,7 +15,7 @@ use token_binding_server::outcome::{Level, Response, tags};
 use crate::httpd::request::Request;
 
 use super::binder::{are_bound, binder, client, shown};
-use crate::module::log::log;
+use crate::module::log::{log, tell};
 use crate::module::state::{ClientKind, CookieState, DbscState, Known as _};
 use crate::module::status::count;
 
@@ -125,9 +125,9 @@ fn is_for_endpoint(request: Request<'_>, binder: Binder<'_>) -> bool {
 /// Has the client try again later.
 fn put_off(request: Request<'_>) -> Response {
     count(Count::DbscPutOff, 1);
-    log(
+    tell(
         request.sink(),
-        Level::Info,
+        Count::DbscPutOff,
         format_args!(
             "{}: DBSC: request put off: the browser could not refresh the session that its cookies are bound to",
             tags::DBSC_PUT_OFF
@@ -156,7 +156,8 @@ fn report(request: Request<'_>, incoming: &Incoming) {
         let _ = write!(line, "; and {} more", incoming.refused.len() - NAMED);
     }
     let tag = tags::COOKIE_REFUSED;
-    log(request.sink(), Level::Info, format_args!("{tag}: cookies kept from the application{line}"));
+    let line = format_args!("{tag}: cookies kept from the application{line}");
+    tell(request.sink(), Count::CookiesRefused, line);
 }
 
 fn fault(request: Request<'_>, what: &str) -> Response {

@@ -16,7 +16,7 @@ use crate::httpd::table::Table;
 
 use super::binder::{binder, client, shown};
 use super::caches::{is_asked, keep_from_shared_caches};
-use crate::module::log::log;
+use crate::module::log::{log, tell};
 use crate::module::state::{DbscClient, DbscState, Known as _};
 use crate::module::status::{count, is_first_of_name};
 
@@ -241,7 +241,7 @@ fn put<'r>(request: Request<'r>, table: Table<'r>, header: &'static CStr, line: 
                 }
                 _ => {
                     let line = format_args!("{}: Set-Cookie {name} withheld: {cause}", tags::COOKIE_WITHHELD);
-                    log(request.sink(), Level::Info, line);
+                    tell(request.sink(), Count::CookiesWithheld, line);
                 }
             }
         }

@@ -3,6 +3,7 @@
 use dbsc::sign::Signer as _;
 use httpd_harness::cookies::{SECRET, SET_COOKIE, seen, set_cookies, setup};
 use httpd_harness::device::{Device, REFRESH, REGISTER, SHORT_LIVED, challenge, instructed, offered};
+use httpd_harness::figures::{figure, figures, with_figures};
 use httpd_harness::httpd::HOST;
 use httpd_harness::session::{PROTOCOLS, Protocol, Session, fetch, submit};
 use httpd_harness::{Setup, VirtualHost};
@@ -289,11 +290,8 @@ async fn a_site_has_one_session_for_all_its_hosts() {
 
 #[tokio::test]
 async fn counters_tell_what_happened() {
-    let mut setup = setup(
-        "TokenBindingCookie sid\nTokenBindingDBSC On\n<Location /status>\nSetHandler server-status\n</Location>",
-    );
-    setup.modules = vec!["status"];
-    let server = setup.start();
+    let setup = setup("TokenBindingCookie sid\nTokenBindingDBSC On");
+    let server = with_figures(setup).start();
     server.script("set.cgi", SET_COOKIE);
     let mut device = Device::new(Protocol::Http1);
     device.log_in(&server, "/set.cgi?sid=alice").await;
@@ -309,7 +307,7 @@ async fn counters_tell_what_happened() {
     thief.ask_for_refresh(&server, None).await;
     thief.jar.insert("sid".into(), device.jar["sid"].clone());
     thief.get(&server, "/env.cgi").await;
-    let status = fetch(&server, Protocol::Http1, None, "/status?auto", "").await.text();
+    let page = figures(&server).await;
     for (name, number) in [
         ("Offered", 1),
         ("Registered", 1),
@@ -323,6 +321,6 @@ async fn counters_tell_what_happened() {
         ("RefusedIdentifier", 1),
         ("RefusedFault", 0),
     ] {
-        assert!(status.contains(&format!("TokenBindingDBSC{name}: {number}\n")), "{name}:\n{status}");
+        assert_eq!(figure(&page, &format!("DBSC{name}")), number, "{name}");
     }
 }
