@@ -96,7 +96,7 @@ impl<'c> Connection<'c> {
     }
 
     /// Whether mod_ssl has an SSL object for it.
-    pub(super) fn has_ssl(self) -> bool {
+    pub(crate) fn has_ssl(self) -> bool {
         // SAFETY: the conn_rec is valid (from_raw).
         unsafe { ffi::tb_ssl_is_https(self.raw) != 0 }
     }

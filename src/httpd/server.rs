@@ -59,6 +59,19 @@ impl<'s> Server<'s> {
         unsafe { slot::get(configs) }
     }
 
+    /// Tells it from the other virtual hosts of a configuration.
+    pub(crate) fn identity(self) -> usize {
+        self.raw.addr()
+    }
+
+    /// Whether its clients come over TLS by what `ServerName https://...` says, whoever ends it.
+    pub(crate) fn is_https_by_name(self) -> bool {
+        // SAFETY: the server_rec is valid (from_raw).
+        let scheme = unsafe { (*self.raw).server_scheme };
+        // SAFETY: NULL, or a C string that lives as long as the configuration.
+        !scheme.is_null() && unsafe { CStr::from_ptr(scheme) } == c"https"
+    }
+
     /// For administrators: its name, and the file and line where it begins.
     pub(crate) fn place(self) -> String {
         // SAFETY: the server_rec is valid (from_raw).

@@ -32,7 +32,7 @@ impl TlsExtension for TokenBindingExtension {
             );
             return Status::Refused;
         }
-        virtual_hosts::note(config.enabled(), context.has_client_authorities());
+        virtual_hosts::note(server, config.enabled(), context.has_client_authorities());
         Status::Ok
     }
 

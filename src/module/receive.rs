@@ -120,7 +120,9 @@ fn receive_device(request: Request<'_>, config: &ServerConfig) -> Response {
         return refuse(request, config, Refusal::HopByHop);
     }
     let response = cookies::receive(request, ClientKind::Unbound);
-    count(if request.device().is_some() { Count::RequestsDevice } else { Count::RequestsUnbound }, 1);
+    if !cookies::is_for_endpoint(request) {
+        count(if request.device().is_some() { Count::RequestsDevice } else { Count::RequestsUnbound }, 1);
+    }
     pass_on_device(request, config);
     response
 }

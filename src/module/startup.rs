@@ -64,6 +64,8 @@ impl ConfigHook for PostConfig {
         }
         IS_STARTED.store(true, Ordering::Release);
         warn_of_shared_realms(main);
+        // What is written in the main server is for the virtual hosts.
+        main.and_following().skip(1).for_each(warn_of_plain);
         main.and_following().filter(|server| has_dbsc(*server)).for_each(warn_of_dbsc);
         let Some(config) = server_config(main) else { return Status::Refused };
         log(main.sink(), Level::Notice, format_args!("{}: {}", tags::STARTED, start_up_line(config)));
@@ -83,6 +85,37 @@ impl ConfigHook for PostConfig {
         }
         Status::Ok
     }
+}
+
+/// Warns of a virtual host that binds cookies, mostly because the main server says so, and whose clients can't have a key.
+fn warn_of_plain(server: Server<'_>) {
+    let Some(config) = server_config(server) else { return };
+    if config.cookies.names().is_none() || virtual_hosts::has_tls(server) {
+        return;
+    }
+    let has_dbsc = config.cookies.dbsc.is_on() && config.enabled() && !server.is_https_by_name();
+    if virtual_hosts::is_behind_tls(server, config) && !(has_dbsc && config.trusted_proxies().is_none()) {
+        return;
+    }
+    let (tag, place) = (tags::PLAIN, server.place());
+    let (what, instead) = if has_dbsc {
+        ("browsers register no key over plain HTTP", "say so with TokenBindingEnabled Off")
+    } else if config.cookies.is_inherited {
+        ("cookies are bound to nobody's key, and sent without Secure", "say so with ServerName https://...")
+    } else {
+        (
+            "cookies are bound to nobody's key, and browsers refuse their Secure",
+            "say so with ServerName https://...",
+        )
+    };
+    log(
+        server.sink(),
+        Level::Warning,
+        format_args!(
+            "{tag}: TokenBindingCookie is in force on a virtual host without TLS: over plain HTTP, {what}. Redirect to https, or \
+             set TokenBindingCookie none; if somebody in front of it ends TLS, {instead} (of {place})"
+        ),
+    );
 }
 
 /// Whether DBSC is on.
@@ -228,6 +261,8 @@ fn load_one(
     let host = shared.map_or(server.name(), str::as_bytes);
     let realm = config.cookies.realm.clone().unwrap_or_else(|| Realm::of_host(host));
     let mut own = config.clone();
+    let of_main = server_config(main).map(|config| &config.cookies.names);
+    own.cookies.is_inherited = server.identity() != main.identity() && of_main == Some(&config.cookies.names);
     own.cookies.dbsc.origins = shared.map(|site| origins(main, site)).unwrap_or_default();
     own.cookies.keyring = keys.map(|keys| Keyring::new(keys, realm));
     server.keep(own);

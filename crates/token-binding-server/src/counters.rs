@@ -73,8 +73,19 @@ counts! {
     CookiesWithheld: "CookiesWithheld", "bound cookies withheld from clients";
     /// Bound cookies whose seal held.
     CookiesAccepted: "CookiesAccepted", "bound cookies accepted";
+    /// Of those, by whom they were sealed for.
+    CookiesAcceptedDevice: "CookiesAcceptedDevice", "of those, bound to a device's key";
+    CookiesAcceptedPending: "CookiesAcceptedPending", "of those, waiting for a device's key";
+    CookiesAcceptedUnbound: "CookiesAcceptedUnbound", "of those, of clients without a key";
     /// Bound cookies that did not reach the application.
     CookiesRefused: "CookiesRefused", "bound cookies refused";
+    /// With `TokenBindingCookiePolicy report`: not sealed here, as those of sessions from before.
+    CookiesWouldRefuseUnsealed: "CookiesWouldRefuseUnsealed", "TB305: cookies passed that would be refused: not sealed";
+    CookiesWouldRefuseSecret: "CookiesWouldRefuseSecret", "TB305: cookies passed that would be refused: another secret or realm";
+    CookiesWouldRefuseOtherKey: "CookiesWouldRefuseOtherKey", "TB305: cookies passed that would be refused: another client's, or changed";
+    CookiesWouldRefuseNoProof: "CookiesWouldRefuseNoProof", "TB305: cookies passed that would be refused: no proof of a device's key";
+    /// With `TokenBindingCookiePolicy report`: sent as the application set them.
+    CookiesWouldWithhold: "CookiesWouldWithhold", "TB305: cookies sent as they are that would be withheld";
     /// Responses that offered a registration.
     DbscOffered: "DBSCOffered", "DBSC: registrations offered";
     /// Keys registered.

@@ -140,7 +140,7 @@ pub const DIRECTIVES: [Directive; 23] = [
     Directive {
         name: c"TokenBindingCookiePolicy",
         place: Place::Server,
-        help: c"optional or required: may clients without a key (Token Binding or DBSC) have the bound cookies, unbound (default optional)",
+        help: c"optional, required or report: may clients without a key (Token Binding or DBSC) have the bound cookies, unbound; or only say what would be kept back (default optional)",
         set: Setter::Server(|config, words| set(&mut config.cookies.policy, cookie_policy(words))),
     },
     Directive {
@@ -309,10 +309,12 @@ fn trusted_proxies(field: &mut Option<TrustedProxies>, words: &[&str]) -> Result
 }
 
 fn cookie_policy(words: &[&str]) -> Result<CookiePolicy, DirectiveError> {
-    const ALLOWED: &str = "optional or required";
+    const ALLOWED: &str = "optional, required or report";
     let word = one(words, ALLOWED)?;
     if word.eq_ignore_ascii_case("optional") {
         Ok(CookiePolicy::Optional)
+    } else if word.eq_ignore_ascii_case("report") {
+        Ok(CookiePolicy::Report)
     } else if word.eq_ignore_ascii_case("required") {
         Ok(CookiePolicy::Required)
     } else {

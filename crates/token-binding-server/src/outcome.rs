@@ -171,6 +171,7 @@ pub mod tags {
     pub const SECRET: &str = "TB005";
     pub const NO_MEMORY: &str = "TB006";
     pub const SHARED_REALM: &str = "TB007";
+    pub const PLAIN: &str = "TB008";
     pub const REQUEST_FAULT: &str = "TB106";
     pub const NOT_TRUSTED: &str = "TB109";
     pub const MALFORMED_EXTENSION: &str = "TB201";
@@ -180,6 +181,7 @@ pub mod tags {
     pub const COOKIE_WITHHELD: &str = "TB302";
     pub const COOKIE_TOO_LONG: &str = "TB303";
     pub const COOKIE_FAULT: &str = "TB304";
+    pub const COOKIE_REPORTED: &str = "TB305";
     pub const DBSC_REGISTRATION: &str = "TB401";
     pub const DBSC_REFRESH: &str = "TB402";
     pub const DBSC_FAULT: &str = "TB403";

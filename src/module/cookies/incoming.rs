@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::ffi::CStr;
 use std::fmt::Write as _;
 
-use token_binding_server::cookies::incoming::{self, Cause, Incoming, RefusedCookie};
+use token_binding_server::cookies::incoming::{self, Accepted, Cause, Incoming, RefusedCookie};
 use token_binding_server::cookies::settings::{Binder, Client};
 use token_binding_server::counters::Count;
 use token_binding_server::dbsc::device::take;
@@ -68,13 +68,13 @@ fn rewrite(request: Request<'_>, kind: ClientKind) -> Response {
     if let Some(header) = header {
         let client = client(request, kind, state.dbsc.as_deref());
         incoming = incoming::rewrite(binder, client, &header);
-        if state.dbsc.is_some() && is_put_off(request, binder, &incoming) {
+        if state.dbsc.is_some() && is_put_off(request, &incoming) {
             state = CookieState { kind: ClientKind::Unknown, dbsc: None, ..state };
             response = put_off(request);
             // Of what the error document is served with, nothing is known.
             incoming = incoming::rewrite(binder, Client::Unknown, &header);
         }
-        state.had_cookie = incoming.accepted > 0;
+        state.had_cookie = incoming.accepted.all() > 0 || !incoming.reported.is_empty();
         if let Some(dbsc) = &state.dbsc {
             dbsc.upgrades.set(std::mem::take(&mut incoming.upgrades));
         }
@@ -84,10 +84,15 @@ fn rewrite(request: Request<'_>, kind: ClientKind) -> Response {
         }
     }
     if headers.get(COOKIE_2).is_some() {
-        headers.unset(COOKIE_2);
-        incoming.refused.push(RefusedCookie { name: None, cause: Cause::Cookie2 });
+        let refused = RefusedCookie { name: None, cause: Cause::Cookie2 };
+        if binder.only_reports(client(request, kind, state.dbsc.as_deref())) {
+            incoming.reported.push(refused);
+        } else {
+            headers.unset(COOKIE_2);
+            incoming.refused.push(refused);
+        }
     }
-    if state.dbsc.is_none() || !is_for_endpoint(request, binder) {
+    if state.dbsc.is_none() || !is_for_endpoint(request) {
         report(request, &incoming);
     }
     request.keep_cookies(state);
@@ -112,14 +117,15 @@ fn take_own(
 
 /// Whether the browser says that it could not refresh a session which cookies are bound to. A page as for nobody would have the
 /// application overwrite its session.
-fn is_put_off(request: Request<'_>, binder: Binder<'_>, incoming: &Incoming) -> bool {
-    incoming.kept_back() > 0 && request.headers().get(SKIPPED).is_some() && !is_for_endpoint(request, binder)
+fn is_put_off(request: Request<'_>, incoming: &Incoming) -> bool {
+    incoming.kept_back() > 0 && request.headers().get(SKIPPED).is_some() && !is_for_endpoint(request)
 }
 
 /// Whether this module answers the request itself: what is in its cookies does not matter then.
 #[inline(never)]
-fn is_for_endpoint(request: Request<'_>, binder: Binder<'_>) -> bool {
-    binder.dbsc().is_some_and(|dbsc| dbsc.endpoint(request.path()).is_some())
+pub(in crate::module) fn is_for_endpoint(request: Request<'_>) -> bool {
+    let dbsc = request.server_config().and_then(|config| config.cookies.dbsc.in_force());
+    dbsc.is_some_and(|dbsc| dbsc.endpoint(request.path()).is_some())
 }
 
 /// Has the client try again later.
@@ -140,24 +146,42 @@ fn put_off(request: Request<'_>) -> Response {
 
 /// Counts, and says in one line what did not reach the application, and why.
 fn report(request: Request<'_>, incoming: &Incoming) {
-    count(Count::CookiesAccepted, incoming.accepted);
-    count(Count::CookiesRefused, incoming.refused.len() as u64);
-    if incoming.refused.is_empty() {
-        return;
+    let Accepted { bound: _, device, pending, unbound } = incoming.accepted;
+    count(Count::CookiesAccepted, incoming.accepted.all());
+    count(Count::CookiesAcceptedDevice, device);
+    count(Count::CookiesAcceptedPending, pending);
+    count(Count::CookiesAcceptedUnbound, unbound);
+    if !incoming.refused.is_empty() {
+        count(Count::CookiesRefused, incoming.refused.len() as u64);
+        count(Count::DbscCookiesKeptBack, incoming.kept_back() as u64);
+        let (tag, list) = (tags::COOKIE_REFUSED, listed(&incoming.refused));
+        let line = format_args!("{tag}: cookies kept from the application{list}");
+        tell(request.sink(), Count::CookiesRefused, line);
     }
-    count(Count::DbscCookiesKeptBack, incoming.kept_back() as u64);
-    let mut line = String::new();
-    for (number, cookie) in incoming.refused.iter().take(NAMED).enumerate() {
+    if let Some(first) = incoming.reported.first() {
+        for cookie in &incoming.reported {
+            count(cookie.cause.would(), 1);
+        }
+        let (tag, list) = (tags::COOKIE_REPORTED, listed(&incoming.reported));
+        let line = format_args!(
+            "{tag}: TokenBindingCookiePolicy report: cookies passed that would be kept from the application{list}"
+        );
+        tell(request.sink(), first.cause.would(), line);
+    }
+}
+
+/// The cookies and why, for one line of the log.
+fn listed(cookies: &[RefusedCookie]) -> String {
+    let mut list = String::new();
+    for (number, cookie) in cookies.iter().take(NAMED).enumerate() {
         let between = if number == 0 { ":" } else { ";" };
         // Writing to a String can't fail.
-        let _ = write!(line, "{between} {}: {}", shown(cookie.name.as_deref()), cookie.cause);
+        let _ = write!(list, "{between} {}: {}", shown(cookie.name.as_deref()), cookie.cause);
     }
-    if incoming.refused.len() > NAMED {
-        let _ = write!(line, "; and {} more", incoming.refused.len() - NAMED);
+    if cookies.len() > NAMED {
+        let _ = write!(list, "; and {} more", cookies.len() - NAMED);
     }
-    let tag = tags::COOKIE_REFUSED;
-    let line = format_args!("{tag}: cookies kept from the application{line}");
-    tell(request.sink(), Count::CookiesRefused, line);
+    list
 }
 
 fn fault(request: Request<'_>, what: &str) -> Response {

@@ -19,6 +19,7 @@ use super::caches::{is_asked, keep_from_shared_caches};
 use crate::module::log::{log, tell};
 use crate::module::state::{DbscClient, DbscState, Known as _};
 use crate::module::status::{count, is_first_of_name};
+use crate::module::virtual_hosts::is_behind_tls;
 
 const SET_COOKIE: &CStr = c"Set-Cookie";
 /// RFC 2965's. No client of today knows it; a bound cookie does not leave in it.
@@ -60,6 +61,7 @@ fn seal_all(request: Request<'_>) -> bool {
             return true;
         }
     };
+    let binder = Binder { secure: are_secure(request), ..binder };
     let state = request.cookies();
     let client = state.map_or(Client::Unknown, |state| client(request, state.kind, state.dbsc.as_deref()));
     let from_cache = CACHE_HITS.iter().any(|name| request.environment().get(name).is_some());
@@ -72,7 +74,7 @@ fn seal_all(request: Request<'_>) -> bool {
             return Outgoing::AsItIs;
         }
         if from_cache && let Some(bound) = outgoing::bound_name(binder, line) {
-            return Outgoing::Withheld { name: bound.logged(), cause: Withheld::Late };
+            return outgoing::withheld(binder, client, bound, Withheld::Late);
         }
         match outgoing::rewrite(binder, client, line) {
             Ok(sealed) => {
@@ -100,6 +102,15 @@ fn seal_all(request: Request<'_>) -> bool {
         keep_from_shared_caches(request, personal);
     }
     !faults
+}
+
+/// Whether cookies get `Secure`. Browsers refuse it over plain HTTP, which would end the sessions of a virtual host that never
+/// asked for bound cookies; where they were asked for without TLS, it is most likely behind somebody who ends it.
+fn are_secure(request: Request<'_>) -> bool {
+    request.connection().has_ssl()
+        || request
+            .server_config()
+            .is_none_or(|config| !config.cookies.is_inherited || is_behind_tls(request.server(), config))
 }
 
 /// The application sets one of the cookies itself.
@@ -161,13 +172,14 @@ pub(in crate::module) fn check_all(request: Request<'_>) {
         Err(()) => return withhold_all(request),
     };
     let state = request.cookies();
+    let client = state.map_or(Client::Unknown, |state| client(request, state.kind, state.dbsc.as_deref()));
     each_set_cookie(request, |line| {
         // Bound cookies that were sealed for this request are most of what comes here.
         if state.is_some_and(|state| state.sealed.borrow().has(line)) {
             return Outgoing::AsItIs;
         }
         match outgoing::bound_name(binder, line) {
-            Some(bound) => Outgoing::Withheld { name: bound.logged(), cause: Withheld::Late },
+            Some(bound) => outgoing::withheld(binder, client, bound, Withheld::Late),
             None => Outgoing::AsItIs,
         }
     });
@@ -228,6 +240,18 @@ fn put<'r>(request: Request<'r>, table: Table<'r>, header: &'static CStr, line: 
             table.add(header, request.pool().copy_bytes(&line));
             if let Some(state) = request.cookies() {
                 state.sealed.borrow_mut().add(line);
+            }
+        }
+        Outgoing::Reported { name, cause } => {
+            count(Count::CookiesWouldWithhold, 1);
+            let (tag, name) = (tags::COOKIE_REPORTED, shown(name.as_deref()));
+            let told = format_args!(
+                "{tag}: TokenBindingCookiePolicy report: Set-Cookie {name} sent as it is that would be withheld: {cause}"
+            );
+            tell(request.sink(), Count::CookiesWouldWithhold, told);
+            table.add(header, line);
+            if let Some(state) = request.cookies() {
+                state.sealed.borrow_mut().add(line.to_bytes().to_vec());
             }
         }
         Outgoing::Withheld { name, cause } => {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::seal::Broken;
 use super::settings::NoSealFor;
+use crate::counters::Count;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
@@ -45,6 +46,18 @@ impl fmt::Display for Cause {
 }
 
 impl Cause {
+    /// What it counts as where the cookie passes all the same.
+    pub const fn would(self) -> Count {
+        match self {
+            Self::Seal(Broken::NoSeal) | Self::Hidden | Self::Cookie2 => Count::CookiesWouldRefuseUnsealed,
+            Self::Seal(Broken::UnknownSecret | Broken::OtherRealm) => Count::CookiesWouldRefuseSecret,
+            Self::Seal(Broken::ForUnbound | Broken::ForBound | Broken::Invalid) => {
+                Count::CookiesWouldRefuseOtherKey
+            }
+            Self::Seal(Broken::ForDevice) | Self::Policy(_) => Count::CookiesWouldRefuseNoProof,
+        }
+    }
+
     /// Whether the cookie would have reached the application with the proof of a device's key.
     pub(super) const fn wants_proof(self) -> bool {
         matches!(self, Self::Seal(Broken::ForDevice) | Self::Policy(NoSealFor::Pending))

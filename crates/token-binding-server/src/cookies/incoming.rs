@@ -9,7 +9,7 @@ pub use super::cause::Cause;
 use super::hidden::{self, Hidden};
 use super::names::CookieNames;
 use super::rules::{self, Opened};
-use super::seal::{Broken, Sealed};
+use super::seal::{Broken, Sealed, Whom};
 use super::settings::{Binder, Client};
 
 /// What becomes of a `Cookie` header.
@@ -18,10 +18,38 @@ pub struct Incoming {
     /// `None`: no cookie is left.
     pub header: Option<Vec<u8>>,
     /// Cookies whose seal holds.
-    pub accepted: u64,
+    pub accepted: Accepted,
     pub refused: Vec<RefusedCookie>,
+    /// Cookies that pass, and would not if the policy were another than [`CookiePolicy::Report`].
+    ///
+    /// [`CookiePolicy::Report`]: super::settings::CookiePolicy::Report
+    pub reported: Vec<RefusedCookie>,
     /// Cookies to set again, sealed to the key that the client has proved.
     pub upgrades: Vec<Upgrade>,
+}
+
+/// How many cookies were accepted, by whom they were sealed for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    pub bound: u64,
+    pub device: u64,
+    pub pending: u64,
+    pub unbound: u64,
+}
+
+impl Accepted {
+    pub const fn all(self) -> u64 {
+        self.bound + self.device + self.pending + self.unbound
+    }
+
+    const fn add(&mut self, whom: Whom) {
+        match whom {
+            Whom::Key => self.bound += 1,
+            Whom::Device => self.device += 1,
+            Whom::Pending => self.pending += 1,
+            Whom::Unbound => self.unbound += 1,
+        }
+    }
 }
 
 /// A pending cookie whose client has proved a key.
@@ -84,7 +112,7 @@ impl Rewriting<'_> {
     /// one with a comma. A sealed value says itself where it ends, so that no byte is looked at twice.
     fn bound<'h>(&mut self, cookie: &Cookie<'h>) -> Option<&'h [u8]> {
         let (Some(value), true) = (cookie.value, cookie.is_plain) else {
-            self.refuse(cookie, Cause::Seal(Broken::NoSeal));
+            self.refuse(cookie, Cause::Seal(Broken::NoSeal), Instead::All(cookie.piece));
             return None;
         };
         let (sealed, rest) = match Sealed::read(value) {
@@ -95,9 +123,17 @@ impl Rewriting<'_> {
                 (None, line_after_comma(rest).map(|comma| around(rest, comma).1))
             }
         };
-        match sealed.ok_or(Cause::Seal(Broken::NoSeal)).and_then(|sealed| self.open(cookie.name, sealed)) {
-            Ok(opened) => self.accept(cookie, opened),
-            Err(cause) => self.refuse(cookie, cause),
+        let Some(sealed) = sealed else {
+            let piece = cookie.piece.get(..cookie.piece.len() - rest.map_or(0, |rest| rest.len() + 1));
+            self.refuse(cookie, Cause::Seal(Broken::NoSeal), Instead::All(piece.unwrap_or(cookie.piece)));
+            return rest;
+        };
+        match self.open(cookie.name, sealed) {
+            Ok(opened) => {
+                self.result.accepted.add(sealed.whom());
+                self.accept(cookie, opened);
+            }
+            Err(cause) => self.refuse(cookie, cause, Instead::Value(rules::unchecked(&sealed))),
         }
         rest
     }
@@ -113,14 +149,22 @@ impl Rewriting<'_> {
                 let (before, rest) = around(piece, comma);
                 // `before` may be a bare name without an equals sign, which nothing has checked yet.
                 match Cookie::of(before) {
-                    cookie if self.is_bound(&cookie) => self.refuse(&cookie, Cause::Seal(Broken::NoSeal)),
+                    cookie if self.is_bound(&cookie) => {
+                        self.refuse(&cookie, Cause::Seal(Broken::NoSeal), Instead::All(before));
+                    }
                     _ => self.keep(&[before]),
                 }
                 Some(rest)
             }
             Some(Hidden::Elsewhere(name)) => {
                 let name = name.iter().all(is_in_names).then(|| name.to_vec());
-                self.result.refused.push(RefusedCookie { name, cause: Cause::Hidden });
+                let hidden = RefusedCookie { name, cause: Cause::Hidden };
+                if self.binder.only_reports(self.client) {
+                    self.keep(&[piece]);
+                    self.result.reported.push(hidden);
+                } else {
+                    self.result.refused.push(hidden);
+                }
                 None
             }
         }
@@ -137,7 +181,6 @@ impl Rewriting<'_> {
 
     fn accept(&mut self, cookie: &Cookie<'_>, opened: Opened) {
         let Opened { value, upgrade } = opened;
-        self.result.accepted += 1;
         self.keep(&[cookie.before, cookie.name, b"=", &value]);
         if let Some(attributes) = upgrade {
             let name = cookie.name.to_vec();
@@ -154,9 +197,18 @@ impl Rewriting<'_> {
         }
     }
 
-    fn refuse(&mut self, cookie: &Cookie<'_>, cause: Cause) {
+    /// Leaves a cookie out; or, where that is only reported, passes what there is in its place.
+    fn refuse(&mut self, cookie: &Cookie<'_>, cause: Cause, instead: Instead<'_>) {
         let name = cookie.is_named(self.binder.names).then(|| cookie.name.to_vec());
-        self.result.refused.push(RefusedCookie { name, cause });
+        let refused = RefusedCookie { name, cause };
+        match instead {
+            _ if !self.binder.only_reports(self.client) => return self.result.refused.push(refused),
+            Instead::All(piece) => self.keep(&[piece]),
+            Instead::Value(Some(value)) => self.keep(&[cookie.before, cookie.name, b"=", value]),
+            // Nobody can read it any more.
+            Instead::Value(None) => return self.result.refused.push(refused),
+        }
+        self.result.reported.push(refused);
     }
 
     fn finish(self) -> Incoming {
@@ -173,8 +225,18 @@ impl Rewriting<'_> {
     }
 }
 
+/// What passes in the place of a cookie that is only reported.
+enum Instead<'h> {
+    /// The piece of the header as it came.
+    All(&'h [u8]),
+    /// The value in its seal, if it can be read.
+    Value(Option<&'h [u8]>),
+}
+
 /// A cookie as it stands between semicolons.
 struct Cookie<'h> {
+    /// All of it.
+    piece: &'h [u8],
     before: &'h [u8],
     name: &'h [u8],
     value: Option<&'h [u8]>,
@@ -194,9 +256,9 @@ impl<'h> Cookie<'h> {
         match memchr::memchr(b'=', rest) {
             Some(equals) => {
                 let (name, value) = around(rest, equals);
-                Self { before, name, value: Some(value), is_plain, is_first: true }
+                Self { piece, before, name, value: Some(value), is_plain, is_first: true }
             }
-            None => Self { before, name: rest, value: None, is_plain, is_first: true },
+            None => Self { piece, before, name: rest, value: None, is_plain, is_first: true },
         }
     }
 

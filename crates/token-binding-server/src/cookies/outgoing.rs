@@ -28,6 +28,11 @@ pub enum Outgoing {
         name: Option<Vec<u8>>,
         cause: Withheld,
     },
+    /// The client gets it as the application set it, and would not if the policy were another than [`CookiePolicy::Report`].
+    Reported {
+        name: Option<Vec<u8>>,
+        cause: Withheld,
+    },
 }
 
 /// Whether browsers still keep a cookie now that it is sealed. Sizes are of name and value together, in bytes.
@@ -52,6 +57,8 @@ pub enum Withheld {
     Late,
     /// It has the name of this module's own cookie.
     Reserved,
+    /// Sealed, it is longer than what browsers keep. (Said of a cookie that is only reported.)
+    TooLong,
     /// A restart found no good secret.
     NoKeys,
     /// It could not be sealed.
@@ -73,6 +80,9 @@ impl fmt::Display for Withheld {
                 "it comes from a cache, or from a filter after mod_headers: it could be another client's"
             }
             Self::Reserved => "the name is this module's own",
+            Self::TooLong => {
+                "browsers keep 4096 bytes of name and value, and would drop it when it is sealed"
+            }
             Self::NoKeys => "the keys for bound cookies are missing",
             Self::Fault => "there are no random numbers to seal it with",
         })
@@ -110,10 +120,23 @@ fn is_reserved(binder: Binder<'_>, name: &[u8]) -> bool {
     binder.dbsc.is_on() && is_own(name)
 }
 
+/// What becomes of a bound cookie that can't be sealed for this client.
+pub fn withheld(binder: Binder<'_>, client: Client<'_>, bound: BoundName<'_>, cause: Withheld) -> Outgoing {
+    let name = bound.logged();
+    match cause {
+        Withheld::Malformed | Withheld::Ambiguous | Withheld::Late | Withheld::TooLong
+            if binder.only_reports(client) && !is_reserved(binder, bound.name) =>
+        {
+            Outgoing::Reported { name, cause }
+        }
+        _ => Outgoing::Withheld { name, cause },
+    }
+}
+
 /// Seals the value of a `Set-Cookie` line for this client, if its cookie is a bound one.
 pub fn rewrite(binder: Binder<'_>, client: Client<'_>, line: &[u8]) -> Result<Outgoing, NotSealed> {
     let Some(bound) = bound_name(binder, line) else { return Ok(Outgoing::AsItIs) };
-    let withheld = |cause| Ok(Outgoing::Withheld { name: bound.logged(), cause });
+    let withheld = |cause| Ok(withheld(binder, client, bound, cause));
     if is_reserved(binder, bound.name) {
         return withheld(Withheld::Reserved);
     }
@@ -133,8 +156,8 @@ pub fn rewrite(binder: Binder<'_>, client: Client<'_>, line: &[u8]) -> Result<Ou
     if hidden::is_in_value(binder.names, name, value) {
         return withheld(Withheld::Ambiguous);
     }
-    let secure: &[u8] = if is_secure(attributes) { b"" } else { b"; Secure" };
-    match sealing {
+    let secure: &[u8] = if !binder.secure || is_secure(attributes) { b"" } else { b"; Secure" };
+    let result = match sealing {
         Sealing::For(sealed_for) => sealed(binder, sealed_for, name, value, [attributes, secure]),
         Sealing::Waiting(_) if is_removal(value, attributes) => {
             sealed(binder, SealedFor::Unbound, name, value, [attributes, secure])
@@ -143,6 +166,12 @@ pub fn rewrite(binder: Binder<'_>, client: Client<'_>, line: &[u8]) -> Result<Ou
             let content = waiting.cookie(value, [attributes, secure].concat())?.to_content()?;
             sealed(binder, SealedFor::Pending, name, &content, [attributes, secure])
         }
+    };
+    match result? {
+        Outgoing::Sealed { size: Size::TooLong(_), .. } if binder.only_reports(client) => {
+            withheld(Withheld::TooLong)
+        }
+        sealed => Ok(sealed),
     }
 }
 
@@ -166,7 +195,9 @@ impl<'a> Sealing<'a> {
             (Client::Bound(id), _) => Ok(Self::For(SealedFor::Key(id))),
             (Client::Device(proved), _) => Ok(Self::For(SealedFor::Device(proved.by.thumbprint.as_bytes()))),
             (Client::Waiting(waiting, _), _) => Ok(Self::Waiting(waiting)),
-            (Client::Unbound, CookiePolicy::Optional) => Ok(Self::For(SealedFor::Unbound)),
+            (Client::Unbound, CookiePolicy::Optional | CookiePolicy::Report) => {
+                Ok(Self::For(SealedFor::Unbound))
+            }
             (Client::Unbound, CookiePolicy::Required) => Err(NoSealFor::Unbound),
             (Client::Unknown, _) => Err(NoSealFor::Unknown),
             (Client::Trace, _) => Err(NoSealFor::Trace),

@@ -43,6 +43,15 @@ pub(super) fn open(
     }
 }
 
+/// The application's value in a seal that does not hold, for [`CookiePolicy::Report`]; none if it is encrypted.
+pub(super) fn unchecked<'a>(sealed: &Sealed<'a>) -> Option<&'a [u8]> {
+    let content = sealed.readable()?;
+    match sealed.whom() {
+        Whom::Pending => Some(Pending::read(content)?.value),
+        Whom::Key | Whom::Unbound | Whom::Device => Some(content),
+    }
+}
+
 /// A pending cookie is sealed to a key only by the registration that was offered with it: a thief who has registered a key of
 /// his own must not bind somebody else's cookie to it.
 fn judge(client: Client<'_>, is_required: bool, pending: &Pending<'_>) -> Result<Opened, Cause> {

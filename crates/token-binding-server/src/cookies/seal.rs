@@ -238,6 +238,14 @@ impl<'a> Sealed<'a> {
         Some((Self { start, whom, key_id, realm, content }, rest))
     }
 
+    /// The value, if it can be read without the seal: nothing is known of who wrote it.
+    pub fn readable(&self) -> Option<&'a [u8]> {
+        match self.content {
+            Content::Encrypted(_) => None,
+            Content::Readable { value, .. } => Some(value),
+        }
+    }
+
     /// Whom it says that it is sealed for.
     pub fn whom(&self) -> Whom {
         self.whom

@@ -19,6 +19,8 @@ pub enum CookiePolicy {
     Optional,
     /// Clients without Token Binding get no bound cookie, and none of theirs reaches the application.
     Required,
+    /// As `Optional`, and what that would keep back is told and passes, as if nobody had bound it: to try it out.
+    Report,
 }
 
 /// The settings of a server or virtual host.
@@ -30,6 +32,8 @@ pub struct CookieSettings {
     pub policy: Option<CookiePolicy>,
     pub realm: Option<Realm>,
     pub dbsc: DbscSettings,
+    /// Whether `names` are the main server's, and not written for this virtual host; from start-up on.
+    pub is_inherited: bool,
     /// The keys of `secrets` for the realm, from start-up on.
     pub keyring: Option<Keyring>,
 }
@@ -41,6 +45,8 @@ pub struct Binder<'a> {
     pub keyring: &'a Keyring,
     pub encrypt: bool,
     pub policy: CookiePolicy,
+    /// Whether cookies are sent with `Secure`.
+    pub secure: bool,
     pub dbsc: &'a DbscSettings,
 }
 
@@ -63,6 +69,13 @@ pub enum Client<'a> {
 }
 
 impl<'a> Binder<'a> {
+    /// Whether what would be kept back from or for this client is told, and passes. What belongs to nobody known does not: a page
+    /// of a refused request, or of one that the server has made itself.
+    #[inline]
+    pub fn only_reports(&self, client: Client<'_>) -> bool {
+        self.policy == CookiePolicy::Report && !matches!(client, Client::Unknown | Client::Trace)
+    }
+
     /// What is in force of DBSC; `None` where it is off.
     #[inline]
     pub fn dbsc(&self) -> Option<Dbsc<'a>> {
@@ -94,7 +107,7 @@ pub enum NoSealFor {
 
 impl CookieSettings {
     pub fn merge(outer: &Self, inner: Self) -> Self {
-        let Self { names, secrets, encrypt, policy, realm, dbsc, keyring } = inner;
+        let Self { names, secrets, encrypt, policy, realm, dbsc, is_inherited, keyring } = inner;
         Self {
             names: names.or_else(|| outer.names.clone()),
             secrets: secrets.or_else(|| outer.secrets.clone()),
@@ -102,6 +115,7 @@ impl CookieSettings {
             policy: policy.or(outer.policy),
             realm: realm.or_else(|| outer.realm.clone()),
             dbsc: DbscSettings::merge(&outer.dbsc, dbsc),
+            is_inherited,
             keyring: keyring.or_else(|| outer.keyring.clone()),
         }
     }
@@ -137,8 +151,9 @@ impl CookieSettings {
         let Some(names) = self.names() else { return Ok(None) };
         let keyring = self.keyring.as_ref().ok_or(NoKeys)?;
         let policy = self.policy.unwrap_or_default();
-        let (encrypt, dbsc) = (self.encrypt.unwrap_or(true), &self.dbsc);
-        Ok(Some(Binder { names, keyring, encrypt, policy, dbsc }))
+        // What is to pass whatever its seal says must be readable without it.
+        let encrypt = self.encrypt.unwrap_or(true) && policy != CookiePolicy::Report;
+        Ok(Some(Binder { names, keyring, encrypt, policy, secure: true, dbsc: &self.dbsc }))
     }
 }
 

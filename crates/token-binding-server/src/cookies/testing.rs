@@ -39,6 +39,7 @@ pub(crate) fn settings(words: &[&str], policy: CookiePolicy) -> CookieSettings {
         policy: Some(policy),
         realm: Some(Realm::of_host(b"a.test")),
         dbsc: DbscSettings::default(),
+        is_inherited: false,
         keyring: Some(keyring()),
     }
 }

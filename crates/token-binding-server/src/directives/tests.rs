@@ -110,7 +110,7 @@ fn cookies() {
     assert_eq!(server(c"TokenBindingCookieEncrypt", &["on"]).unwrap().cookies.encrypt, Some(true));
     let required = server(c"TokenBindingCookiePolicy", &["Required"]).unwrap().cookies.policy;
     assert_eq!(required, Some(CookiePolicy::Required));
-    assert_refused(c"TokenBindingCookiePolicy", &["enforced"], "enforced", "optional or required");
+    assert_refused(c"TokenBindingCookiePolicy", &["enforced"], "enforced", "optional, required or report");
     let message = server(c"TokenBindingCookieSecret", &["s3cr3t"]).unwrap_err();
     assert!(message.contains("file:PATH, or exec:COMMAND") && !message.contains("s3cr3t"), "{message}");
 }

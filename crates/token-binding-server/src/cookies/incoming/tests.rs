@@ -2,7 +2,7 @@
 
 use super::super::seal::{Form, SealedFor};
 use super::super::settings::{CookiePolicy, CookieSettings};
-use super::super::testing::{keyring, seal, settings};
+use super::super::testing::{keyring, keyring_of, seal, settings};
 use super::*;
 use crate::cookies::settings::NoSealFor;
 
@@ -241,4 +241,45 @@ fn lists_of_forged_seals_take_time_in_proportion() {
             }
         }
     }
+}
+
+/// With the policy `report`, nothing is lost but what nobody can read: an encrypted value of another key's.
+#[test]
+fn what_is_only_reported_passes() {
+    let report = settings(&["sid"], CookiePolicy::Report);
+    let mallorys = sealed("sid", "v", SealedFor::Key(b"mallory"));
+    let stranger =
+        seal(&keyring_of(0x80, b"a.test"), Form::Readable, b"sid", b"v", SealedFor::Unbound).unwrap();
+    let stranger = String::from_utf8(stranger).unwrap();
+    for (header, left, cause) in [
+        ("sid=plain; a=1".to_owned(), "sid=plain; a=1", Broken::NoSeal),
+        ("a=1;sid".to_owned(), "a=1;sid", Broken::NoSeal),
+        (format!("sid={mallorys}; a=1"), "sid=v; a=1", Broken::Invalid),
+        (format!("a=1; sid={stranger}"), "a=1; sid=v", Broken::UnknownSecret),
+        (format!("sid={}", sealed("sid", "v", SealedFor::Unbound)), "sid=v", Broken::ForUnbound),
+    ] {
+        let incoming = rewrite(report.binder().unwrap().unwrap(), ALICE, header.as_bytes());
+        assert_eq!(incoming.header.as_deref(), Some(left.as_bytes()), "{header}");
+        let reported: Vec<_> = incoming.reported.iter().map(|cookie| cookie.cause).collect();
+        assert_eq!((reported, incoming.refused.len()), (vec![Cause::Seal(cause)], 0), "{header}");
+    }
+    let hidden = "a=x sid=1, b=2";
+    let incoming = rewrite(report.binder().unwrap().unwrap(), ALICE, hidden.as_bytes());
+    assert_eq!(incoming.header.as_deref(), Some(hidden.as_bytes()));
+    assert_eq!(incoming.reported.len(), 1);
+    let encrypted = seal(&keyring(), Form::Encrypted, b"sid", b"v", SealedFor::Key(b"mallory")).unwrap();
+    let encrypted = format!("sid={}", String::from_utf8(encrypted).unwrap());
+    assert_eq!(rewritten(&report, ALICE, &encrypted), (None, vec![Cause::Seal(Broken::Invalid)]));
+    assert_eq!(rewritten(&report, Client::Unknown, "sid=v").0, None, "a refused request is nobody's");
+}
+
+#[test]
+fn accepted_cookies_are_counted_by_whom_they_are_for() {
+    let settings = bound(&["sid"]);
+    let of = |client, sealed_for| {
+        let header = format!("sid={}", sealed("sid", "v", sealed_for));
+        rewrite(settings.binder().unwrap().unwrap(), client, header.as_bytes()).accepted
+    };
+    assert_eq!(of(ALICE, SealedFor::Key(b"alice")), Accepted { bound: 1, ..Accepted::default() });
+    assert_eq!(of(Client::Unbound, SealedFor::Unbound), Accepted { unbound: 1, ..Accepted::default() });
 }

@@ -203,3 +203,38 @@ fn a_client_with_dbsc_gets_a_pending_cookie_and_one_that_has_proved_its_key_one_
         assert_eq!(result.unwrap(), if is_short_lived { reserved } else { Outgoing::AsItIs }, "{name}");
     }
 }
+
+/// With the policy `report`, what would be withheld is sent as it is; what is sealed can be read by anybody.
+#[test]
+fn what_is_only_reported_is_sent() {
+    let report = settings(&["sid", "tid"], CookiePolicy::Report);
+    let long = format!("sid={}", "v".repeat(4080));
+    for (line, cause) in [
+        ("sid", Withheld::Malformed),
+        ("sid=a tid=1", Withheld::Ambiguous),
+        (long.as_str(), Withheld::TooLong),
+    ] {
+        let result = rewritten(&report, ALICE, line);
+        assert!(
+            matches!(&result, Outgoing::Reported { cause: is, .. } if *is == cause),
+            "{line}: {result:?}"
+        );
+    }
+    let Outgoing::Sealed { line, .. } = rewritten(&report, ALICE, "sid=alice") else { panic!() };
+    assert!(line.ends_with(b".5.alice; Secure"), "{}", line.escape_ascii());
+    let result = rewritten(&report, Client::Unknown, "sid=alice");
+    assert!(matches!(result, Outgoing::Withheld { cause: Withheld::Policy(NoSealFor::Unknown), .. }));
+}
+
+/// Browsers refuse a cookie with `Secure` that comes over plain HTTP.
+#[test]
+fn secure_is_added_only_where_it_is_told() {
+    let settings = bound(&["sid"]);
+    let binder = Binder { secure: false, ..settings.binder().unwrap().unwrap() };
+    for (line, is_secure) in [("sid=v", false), ("sid=v; Secure", true)] {
+        let Outgoing::Sealed { line, .. } = rewrite(binder, Client::Unbound, line.as_bytes()).unwrap() else {
+            panic!()
+        };
+        assert_eq!(line.ends_with(b"; Secure"), is_secure);
+    }
+}
