@@ -73,6 +73,10 @@ impl SingleSignOn {
         let mut relying = relying_party("@PORT@", policy);
         if flow == Flow::FormPost {
             relying += "OIDCResponseType id_token\nOIDCResponseMode form_post\n";
+            if !has_token_binding() {
+                // These versions set the state cookie with Lax, and the form comes from another site.
+                relying += "OIDCCookieSameSite Lax None\n";
+            }
         }
         relying += "ScriptAlias /app/ @DIR@/htdocs/\n";
         relying += &directives;
@@ -81,6 +85,13 @@ impl SingleSignOn {
         let provider = Provider::start(port, server.port()).await;
         (server, provider)
     }
+}
+
+/// Whether this machine's mod_auth_openidc has Token Binding of its own: versions before 2.4.15 do.
+fn has_token_binding() -> bool {
+    const DIRECTIVE: &[u8] = b"OIDCTokenBindingPolicy";
+    let module = fs::read(super::setup::httpd().modules.join("mod_auth_openidc.so")).unwrap();
+    module.windows(DIRECTIVE.len()).any(|window| window == DIRECTIVE)
 }
 
 /// For versions of mod_auth_openidc that have no Token Binding of their own: the directive is left out.
