@@ -75,7 +75,7 @@ impl SingleSignOn {
             relying += "OIDCResponseType id_token\nOIDCResponseMode form_post\n";
             if !has_token_binding() {
                 // These versions set the state cookie with Lax, and the form comes from another site.
-                relying += "OIDCCookieSameSite Lax None\n";
+                relying += "OIDCCookieSameSite None\n";
             }
         }
         relying += "ScriptAlias /app/ @DIR@/htdocs/\n";
