@@ -9,12 +9,13 @@
 # make under    the black-box suite with httpd under a checker, TOOL=asan (the default), memcheck or helgrind: tools/under
 # make test-docker  the black-box suite against the httpd in the image (docker/test), and on Debian 13 (packaging/debian/test)
 # make deb      Debian packages of the module and of tokbind, in target/deb; make test-deb installs and uses them
-# make install  put the module and its configuration where `a2enmod token_binding` finds them
+# make install  put the module, its configuration and the guard where this machine's httpd has such files (`make && sudo make
+#               install`; DESTDIR=); make uninstall leaves the guard, make purge does not: apache/install
 #
 # Each installs what is missing first (Debian packages, a browser from npm): tools/setup has the lists.
 
 .DELETE_ON_ERROR:
-.PHONY: all build demo test lint unit blackbox fuzz fuzz-briefly test-docker audit bench soak under install uninstall \
+.PHONY: all build demo test lint unit blackbox fuzz fuzz-briefly test-docker audit bench soak under install uninstall purge \
         deb test-deb setup-build setup-test setup-bench setup-deb clean
 
 MODULE  = target/release/libmod_token_binding.so
@@ -100,27 +101,9 @@ test-docker:
 	docker/test
 	packaging/debian/test trixie
 
-# Debian keeps LoadModule and settings in mods-available; httpd from source has no such place, and gets extra/ instead.
-install: build
-	@libexec=$$($(APXS) -q LIBEXECDIR) && conf=$$($(APXS) -q SYSCONFDIR) && \
-	if [ -d "$(DESTDIR)$$conf/mods-available" ]; then mods="$$conf/mods-available"; else mods="$$conf/extra"; fi && \
-	install -D -m 644 $(MODULE) "$(DESTDIR)$$libexec/mod_token_binding.so" && \
-	install -d "$(DESTDIR)$$mods" && \
-	sed "s|@LIBEXECDIR@|$$libexec|" apache/token_binding.load > "$(DESTDIR)$$mods/token_binding.load" && \
-	install -m 644 apache/token_binding.conf "$(DESTDIR)$$mods/token_binding.conf" && \
-	chmod 644 "$(DESTDIR)$$mods/token_binding.load" && \
-	echo "installed $$libexec/mod_token_binding.so, $$mods/token_binding.load and .conf" && \
-	case $$mods in \
-	*/mods-available) echo "now: a2enmod token_binding && systemctl reload apache2" ;; \
-	*) echo "now: add 'Include conf/extra/token_binding.load' and '...conf' to httpd.conf, and restart httpd" ;; \
-	esac
-
-uninstall:
-	@libexec=$$($(APXS) -q LIBEXECDIR) && conf=$$($(APXS) -q SYSCONFDIR) && \
-	rm -f "$(DESTDIR)$$libexec/mod_token_binding.so" && \
-	for mods in mods-available extra; do \
-	    rm -f "$(DESTDIR)$$conf/$$mods/token_binding.load" "$(DESTDIR)$$conf/$$mods/token_binding.conf"; \
-	done
+# Needs no cargo: `make && sudo make install`.
+install uninstall purge:
+	@APXS="$(APXS)" MODULE="$(abspath $(MODULE))" DESTDIR="$(DESTDIR)" apache/install $@
 
 deb: setup-deb
 	rm -rf target/deb

@@ -5,8 +5,11 @@ use std::process::Command;
 use httpd_harness::setup;
 
 fn output(program: &str, arguments: &[&str]) -> String {
-    let output =
-        Command::new(program).args(arguments).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    let output = Command::new(program)
+        .args(arguments)
+        .env_remove("MAKEFLAGS")
+        .output()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -39,32 +42,57 @@ fn it_shares_mod_ssls_libssl_and_stays_mapped() {
     assert!(output("readelf", &["--dynamic", "--wide", &module()]).contains("NODELETE"));
 }
 
+/// Without cargo, as root may be; what somebody has edited stays.
 #[test]
-fn make_install_puts_the_files_where_a2enmod_finds_them() {
+fn make_install_puts_the_files_where_httpd_finds_them_and_keeps_what_was_edited() {
     let root = tempfile::tempdir().unwrap();
     let conf = output("apxs", &["-q", "SYSCONFDIR"]).trim().to_owned();
-    let available = root.path().join(conf.trim_start_matches('/')).join("mods-available");
-    std::fs::create_dir_all(&available).unwrap();
+    let conf = root.path().join(conf.trim_start_matches('/'));
+    let (available, guard) =
+        (conf.join("mods-available"), conf.join("conf-available/token-binding-guard.conf"));
     let destination = format!("DESTDIR={}", root.path().display());
     let make = |target: &str| {
-        let status = Command::new("make")
-            .args(["--silent", "-C", setup::root().to_str().unwrap(), target, &destination, "CARGO=true"])
-            .env_remove("MAKEFLAGS")
-            .status()
-            .unwrap();
-        assert!(status.success());
+        output(
+            "make",
+            &["--silent", "-C", setup::root().to_str().unwrap(), target, &destination, "CARGO=false"],
+        )
     };
-    make("install");
+    assert!(make("install").contains("loads"), "it was tried before");
     let load = std::fs::read_to_string(available.join("token_binding.load")).unwrap();
     let path = load.lines().find_map(|line| line.strip_prefix("LoadModule token_binding_module ")).unwrap();
     let installed = root.path().join(path.trim_start_matches('/'));
     assert!(
-        std::fs::read(installed).unwrap() == std::fs::read(setup::module()).unwrap(),
+        std::fs::read(&installed).unwrap() == std::fs::read(setup::module()).unwrap(),
         "the module itself"
     );
-    assert!(available.join("token_binding.conf").exists());
-    make("uninstall");
+    let settings = available.join("token_binding.conf");
+    std::fs::write(&settings, "TokenBindingMinVersion 1.0\n").unwrap();
+    assert!(make("install").contains("token_binding.conf.new"));
+    assert_eq!(std::fs::read_to_string(&settings).unwrap(), "TokenBindingMinVersion 1.0\n");
+    let new = std::fs::read(available.join("token_binding.conf.new")).unwrap();
+    assert!(new == std::fs::read(setup::root().join("apache/token_binding.conf")).unwrap());
+    assert!(make("uninstall").contains("token_binding.conf.old"));
+    assert!(!installed.exists() && guard.exists(), "the guard stays");
+    make("purge");
+    assert!(!guard.exists());
     assert_eq!(std::fs::read_dir(&available).unwrap().count(), 0);
+}
+
+/// A module that httpd can't load: nothing is changed.
+#[test]
+fn make_install_changes_nothing_if_the_module_does_not_load() {
+    let root = tempfile::tempdir().unwrap();
+    let broken = root.path().join("broken.so");
+    std::fs::write(&broken, "no module").unwrap();
+    let result = Command::new(setup::root().join("apache/install"))
+        .arg("install")
+        .env("MODULE", &broken)
+        .env("DESTDIR", root.path().join("destination"))
+        .output()
+        .unwrap();
+    assert!(!result.status.success());
+    assert!(String::from_utf8_lossy(&result.stderr).contains("nothing was changed"));
+    assert!(!root.path().join("destination").exists());
 }
 
 /// The build script, as cargo has compiled it.

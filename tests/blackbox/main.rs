@@ -21,6 +21,7 @@ mod early_readers;
 mod extremes;
 mod faults;
 mod federation;
+mod guard;
 mod http2;
 mod negotiation;
 mod openidc;
