@@ -24,6 +24,12 @@ RUN cd /etc/apt \
     && python3 -m venv /opt/provider/venv \
     && /opt/provider/venv/bin/pip install --no-cache-dir -r /opt/provider/requirements.txt
 COPY docs/conf/openidc.conf docs/conf/provider.conf /usr/local/apache2/conf/extra/
+# The values of the pages become those of these two sites.
+RUN cd /usr/local/apache2/conf/extra \
+    && sed -i -e 's|https://op.example.org|https://op.localhost:8443|' -e 's|https://www.example.org|https://rp.localhost:8443|' \
+        -e 's|the-secret-that-the-provider-gave|secret|' \
+        -e 's|a-long-random-passphrase|exec:/usr/bin/openssl rand -base64 33|' openidc.conf \
+    && sed -i 's|http://127.0.0.1:8000|http://127.0.0.1:8474|' provider.conf
 COPY docker/sso/sites.conf /usr/local/apache2/conf/sites/
 COPY docker/sso/htdocs/ /usr/local/apache2/htdocs/
 USER www-data

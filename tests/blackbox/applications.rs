@@ -8,6 +8,7 @@ use tokio::process::{Child, Command};
 
 use httpd_harness::client::{connect, http1, http2, unbound};
 use httpd_harness::httpd::{HOST, Httpd, documented, free_port};
+use httpd_harness::php::{self, PhpFpm};
 use httpd_harness::{Setup, Visitor, server, setup};
 
 /// A server with one of the examples below its document root.
@@ -91,14 +92,20 @@ fn without_module() -> Setup {
 
 #[tokio::test]
 async fn php() {
-    let conf = documented("php.conf", &[]) + "SetEnv TMPDIR @DIR@/kept\n";
-    assert_bound(&server(Setup::default(), "session.php", &["actions"], &conf), "/session.php").await;
-    assert_stealable(&server(without_module(), "session.php", &["actions"], &conf), "/session.php").await;
+    for (setup, is_bound) in [(Setup::default(), true), (without_module(), false)] {
+        let server = server(setup, "session.php", &php::MODULES, &php::directives());
+        let _fpm = PhpFpm::start(&server);
+        if is_bound {
+            assert_bound(&server, "/session.php").await;
+        } else {
+            assert_stealable(&server, "/session.php").await;
+        }
+    }
 }
 
 #[tokio::test]
 async fn python_wsgi() {
-    let conf = documented("wsgi.conf", &[("DIRECTORY", "@DIR@/htdocs")]);
+    let conf = documented("wsgi.conf", &[("/srv/example", "@DIR@/htdocs")]);
     let setup = |setup: Setup| Setup { global: "WSGISocketPrefix @DIR@/wsgi".into(), ..setup };
     let bound = server(setup(Setup::default()), "session.py", &["wsgi"], &conf);
     assert_bound(&bound, "/session.py").await;
@@ -108,7 +115,7 @@ async fn python_wsgi() {
 
 #[tokio::test]
 async fn cgi() {
-    let conf = documented("cgi.conf", &[("SESSIONS", "@DIR@/kept")]);
+    let conf = documented("cgi.conf", &[("/var/lib/example/sessions", "@DIR@/kept")]);
     assert_bound(&server(Setup::default(), "session.cgi", &[], &conf), "/session.cgi").await;
     assert_stealable(&server(without_module(), "session.cgi", &[], &conf), "/session.cgi").await;
 }
@@ -130,7 +137,7 @@ async fn application() -> (Child, u16) {
 async fn proxied() {
     let (_process, port) = application().await;
     let origin = format!("http://127.0.0.1:{port}/");
-    let conf = documented("application-proxied.conf", &[("APPLICATION", &origin)]);
+    let conf = documented("application-proxied.conf", &[("http://127.0.0.1:8080/", &origin)]);
     assert_bound(&server(Setup::default(), "session.py", &[], &conf), "/proxied").await;
     assert_stealable(&server(without_module(), "session.py", &[], &conf), "/proxied").await;
 }

@@ -27,7 +27,7 @@ fn spellings(name: &str) -> Vec<String> {
                 number += 1;
                 if choice >> (number - 1) & 1 == 0 { '-' } else { '_' }
             }
-            letter if choice % 3 == 0 => letter.to_ascii_uppercase(),
+            letter if choice.is_multiple_of(3) => letter.to_ascii_uppercase(),
             letter => letter.to_ascii_lowercase(),
         };
         name.chars().map(one).collect()

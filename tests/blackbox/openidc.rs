@@ -320,7 +320,7 @@ async fn a_session_behind_a_reverse_proxy_is_bound_all_the_same() {
     let front_port = free_port();
     let directives = format!(
         "{}\n{}\nOIDCXForwardedHeaders X-Forwarded-Proto X-Forwarded-Host\nScriptAlias /app/ @DIR@/htdocs/",
-        documented("proxy-back.conf", &[("PROXY_ADDRESS", PROXY)]),
+        documented("proxy-back.conf", &[("10.0.0.2", PROXY)]),
         relying_party(&front_port.to_string(), "enforced"),
     );
     let mut backend = Setup { virtual_hosts: vec![VirtualHost::plain(HOST, directives)], ..Setup::default() };
@@ -328,8 +328,10 @@ async fn a_session_behind_a_reverse_proxy_is_bound_all_the_same() {
     let mut backend = backend.start();
     backend.announce("auth_openidc:error");
     let origin = format!("http://127.0.0.1:{}", backend.port());
-    let proxying =
-        format!("ProxySourceAddress {PROXY}\n{}", documented("proxy-front.conf", &[("BACKEND", &origin)]));
+    let proxying = format!(
+        "ProxySourceAddress {PROXY}\n{}",
+        documented("proxy-front.conf", &[("http://10.0.0.3", &origin)])
+    );
     let front = Setup {
         port: Some(front_port),
         virtual_hosts: vec![VirtualHost::tls(HOST, proxying), provider_host(port)],

@@ -18,7 +18,7 @@ const NAMES: [&str; 3] =
 
 /// A backend without TLS that trusts the proxy.
 fn backend(directives: &str) -> Httpd {
-    let trusting = documented("proxy-back.conf", &[("PROXY_ADDRESS", PROXY)]);
+    let trusting = documented("proxy-back.conf", &[("10.0.0.2", PROXY)]);
     backend_with(&format!("{trusting}\n{directives}"))
 }
 
@@ -35,7 +35,7 @@ fn front(backend: &Httpd, scheme: &str) -> Httpd {
 
 fn front_with(backend: &Httpd, scheme: &str, more: &str) -> Httpd {
     let origin = format!("{scheme}://127.0.0.1:{}", backend.port());
-    let directives = documented("proxy-front.conf", &[("BACKEND", &origin)]);
+    let directives = documented("proxy-front.conf", &[("http://10.0.0.3", &origin)]);
     let mut setup = Setup::with(&format!("ProxySourceAddress {PROXY}\n{directives}\n{more}"));
     setup.modules.push("proxy_http2");
     setup.start()

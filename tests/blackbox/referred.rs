@@ -139,9 +139,9 @@ async fn mod_auth_mellon_asks_with_the_modules_help() {
     let conf = documented(
         "mellon.conf",
         &[
-            ("SP_KEY", "@DIR@/server.pem"),
-            ("SP_CERTIFICATE", "@DIR@/sp.pem"),
-            ("IDP_METADATA", "@DIR@/idp.xml"),
+            ("/etc/apache2/saml/sp.key", "@DIR@/server.pem"),
+            ("/etc/apache2/saml/sp.crt", "@DIR@/sp.pem"),
+            ("/etc/apache2/saml/idp-metadata.xml", "@DIR@/idp.xml"),
         ],
     );
     let mut setup = Setup::with(&conf);

@@ -17,8 +17,8 @@ const RESOURCE: &str = "/api/env.cgi";
 async fn resource_server(setup: Setup, directives: &str) -> (Httpd, Provider) {
     let port = free_port();
     let values = [
-        ("PROVIDER_JWKS", "https://localhost:@PORT@/jwks"),
-        ("PROVIDER", &format!("https://{PROVIDER}:@PORT@")),
+        ("https://op.example.org/jwks", "https://localhost:@PORT@/jwks"),
+        ("https://op.example.org", &format!("https://{PROVIDER}:@PORT@")),
     ];
     let resource = documented("resource-server.conf", &values)
         + BACK_CHANNEL

@@ -265,17 +265,20 @@ impl Setup {
     }
 }
 
-/// Directives that take over a file of `docs/conf` as it stands, with values for its variables: what the documentation
-/// shows is what the tests run.
+/// A configuration of docs/conf as directives, with values of the test's in the place of those that people read. The file of the
+/// secret is the one of [`cookies::setup`](super::cookies::setup).
+///
+/// # Panics
+/// If one of the values is not there.
 pub fn documented(file: &str, values: &[(&str, &str)]) -> String {
     let path = setup::root().join("docs/conf").join(file);
-    assert!(path.is_file(), "{}", path.display());
-    let mut directives = String::new();
-    for (name, value) in values {
-        writeln!(directives, "Define {name} {value}").unwrap();
+    let mut directives =
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    for (shown, value) in values {
+        assert!(directives.contains(shown), "{file} has no {shown}");
+        directives = directives.replace(shown, value);
     }
-    writeln!(directives, "Include {}", path.display()).unwrap();
-    directives
+    directives.replace("/etc/apache2/token-binding.secret", "secret")
 }
 
 /// In a test's directives, `@DIR@` is the server's directory and `@PORT@` its port.

@@ -11,6 +11,7 @@ pub mod device;
 pub mod figures;
 pub mod httpd;
 pub mod memory;
+pub mod php;
 pub mod pki;
 pub mod provider;
 mod running;

@@ -7,6 +7,7 @@ use httpd_harness::browser::Browser;
 use httpd_harness::client::http1;
 use httpd_harness::cookies::{SECRET, is_sealed, set_cookies};
 use httpd_harness::httpd::{HOST, documented};
+use httpd_harness::php::{self, PhpFpm};
 use httpd_harness::provider::{NO_POLICY, Provider, SingleSignOn};
 use httpd_harness::session::{PROTOCOLS, Session, fetch};
 use httpd_harness::{Httpd, Setup, Visitor, shown};
@@ -19,17 +20,14 @@ if (isset($_POST['user'])) { $_SESSION['user'] = $_POST['user']; }
 echo isset($_SESSION['user']) ? \"hello {$_SESSION['user']}\\n\" : \"log in\\n\";
 ";
 
-fn php(binding: &str) -> Httpd {
-    let mut setup = Setup::with(&(documented("php.conf", &[]) + "SetEnv TMPDIR @DIR@/kept\n" + binding));
-    setup.modules.push("actions");
+fn php(binding: &str) -> (Httpd, PhpFpm) {
+    let mut setup = Setup::with(&(php::directives() + binding));
+    setup.modules.extend(php::MODULES);
     setup.secrets = vec![("secret", SECRET.into())];
     let server = setup.start();
     server.script("session.php", SESSION);
-    let kept = server.dir().join("kept");
-    std::fs::create_dir(&kept).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
-    std::fs::set_permissions(kept, mode).unwrap();
-    server
+    let fpm = PhpFpm::start(&server);
+    (server, fpm)
 }
 
 /// Logs alice in: the session's cookie.
@@ -48,7 +46,8 @@ async fn log_in(server: &Httpd, visitor: &Visitor) -> String {
 #[tokio::test]
 async fn a_php_session_is_bound_and_the_program_does_not_know() {
     for policy in ["optional", "required"] {
-        let server = php(&documented("cookies.conf", &[("SECRET", "secret"), ("POLICY", policy)]));
+        let (server, _fpm) =
+            php(&documented("cookies.conf", &[("Policy optional", &format!("Policy {policy}"))]));
         let (owner, thief) = (Visitor::new(), Visitor::new());
         let cookie = log_in(&server, &owner).await;
         assert!(cookie.starts_with("PHPSESSID=") && is_sealed(&cookie), "{cookie}");
@@ -72,7 +71,7 @@ async fn a_php_session_is_bound_and_the_program_does_not_know() {
 /// The control.
 #[tokio::test]
 async fn without_a_bound_cookie_the_php_session_is_stolen() {
-    let server = php("");
+    let (server, _fpm) = php("");
     let cookie = log_in(&server, &Visitor::new()).await;
     for protocol in PROTOCOLS {
         for somebody in [Some(&Visitor::new()), None] {
@@ -111,7 +110,7 @@ async fn single_sign_on(directives: &str) -> (Httpd, Provider, Browser, String) 
 #[tokio::test]
 async fn a_session_of_mod_auth_openidc_is_bound_without_its_help() {
     let (server, _provider, _browser, cookies) =
-        single_sign_on(&documented("cookies-openidc.conf", &[("SECRET", "secret")])).await;
+        single_sign_on(&documented("cookies-openidc.conf", &[])).await;
     let session = cookies.split("; ").find(|cookie| cookie.starts_with("mod_auth_openidc_session="));
     assert!(is_sealed(session.unwrap_or_else(|| panic!("{cookies}"))), "{cookies}");
     for protocol in PROTOCOLS {

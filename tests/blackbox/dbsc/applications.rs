@@ -6,6 +6,7 @@ use httpd_harness::browser::{Browser, Page};
 use httpd_harness::cookies::{SECRET, SET_COOKIE, seen, setup};
 use httpd_harness::device::SHORT_LIVED;
 use httpd_harness::httpd::{HOST, PATIENCE, documented};
+use httpd_harness::php::{self, PhpFpm};
 use httpd_harness::provider::{Flow, NO_POLICY, SingleSignOn};
 use httpd_harness::session::{PROTOCOLS, fetch};
 use httpd_harness::{Httpd, Setup, VirtualHost, shown};
@@ -34,7 +35,7 @@ async fn mod_auth_openidc_logs_in_by_code_and_by_form_and_its_session_is_bound()
             let mut site = SingleSignOn { flow, ..SingleSignOn::with_policy(NO_POLICY) };
             site.setup.secrets = vec![("secret", SECRET.into())];
             if is_on {
-                let cookies = documented("cookies-openidc.conf", &[("SECRET", "secret")]);
+                let cookies = documented("cookies-openidc.conf", &[]);
                 site.directives = format!("TokenBindingDBSC On\n{cookies}");
             }
             let (server, _provider) = site.start().await;
@@ -92,15 +93,12 @@ echo isset($_SESSION['user']) ? \"hello {$_SESSION['user']}\\n\" : \"log in\\n\"
 /// The session's id changes at the login, as it should.
 #[tokio::test]
 async fn a_php_session_is_bound() {
-    let bound = documented("browsers.conf", &[("SECRET", "secret")]);
-    let mut setup = Setup::with(&(documented("php.conf", &[]) + "SetEnv TMPDIR @DIR@/kept\n" + &bound));
-    setup.modules.push("actions");
+    let mut setup = Setup::with(&(php::directives() + &documented("browsers.conf", &[])));
+    setup.modules.extend(php::MODULES);
     setup.secrets = vec![("secret", SECRET.into())];
     let server = setup.start();
     server.script("session.php", SESSION);
-    let kept = server.dir().join("kept");
-    std::fs::create_dir(&kept).unwrap();
-    std::fs::set_permissions(kept, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let _fpm = PhpFpm::start(&server);
     let browser = Browser::with_dbsc().await;
     let mut page = browser.page().await;
     let url = format!("https://{HOST}:{}/session.php", server.port());

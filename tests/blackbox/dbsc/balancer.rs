@@ -16,9 +16,8 @@ use tokbind::http1::Http1;
 use tokio::net::TcpStream;
 
 fn node(name: &str) -> Httpd {
-    let directives =
-        documented("browsers-balanced.conf", &[("HOST", HOST), ("NAME", "sid"), ("SECRET", "secret")])
-            + &format!("SetEnv NODE {name}");
+    let directives = documented("browsers-balanced.conf", &[("www.example.org", HOST), ("PHPSESSID", "sid")])
+        + &format!("SetEnv NODE {name}");
     let setup = Setup {
         secrets: vec![("secret", SECRET.into())],
         virtual_hosts: vec![VirtualHost::plain(HOST, directives)],
