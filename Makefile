@@ -9,6 +9,7 @@
 # make under    the black-box suite with httpd under a checker, TOOL=asan (the default), memcheck or helgrind: tools/under
 # make test-docker  the black-box suite against the httpd in the image (docker/test), and on Debian 13 (packaging/debian/test)
 # make deb      Debian packages of the module and of tokbind, in target/deb; make test-deb installs and uses them
+# make rpm      RPM packages, in target/rpm, checked by rpmlint
 # make install  put the module, its configuration and the guard where this machine's httpd has such files (`make && sudo make
 #               install`; DESTDIR=); make uninstall leaves the guard, make purge does not: apache/install
 #
@@ -16,7 +17,7 @@
 
 .DELETE_ON_ERROR:
 .PHONY: all build demo test lint unit blackbox fuzz fuzz-briefly test-docker audit bench soak under install uninstall purge \
-        deb test-deb setup-build setup-test setup-bench setup-deb clean
+        deb test-deb rpm setup-build setup-test setup-bench setup-deb setup-rpm clean
 
 MODULE  = target/release/libmod_token_binding.so
 # The same module with faults on demand, for the tests that need one (Cargo.toml, feature fault-injection).
@@ -34,6 +35,9 @@ setup-test:
 
 setup-bench:
 	@tools/setup/install bench
+
+setup-rpm:
+	@tools/setup/install rpm
 
 setup-deb:
 	@tools/setup/install deb
@@ -114,6 +118,18 @@ deb: setup-deb
 test-deb: deb
 	lintian --fail-on error,warning target/deb/*.deb
 	packaging/deb/test
+
+# With the macros of httpd-devel, which Debian has not. What it needs is there by other names, so --nodeps.
+RPM_MACROS = --define '_topdir $(abspath target/rpm)' --define 'dist .debian' --define '_httpd_mmn 20120211' \
+    --define '_httpd_moddir /usr/lib64/httpd/modules' --define '_httpd_confdir /etc/httpd/conf.d' \
+    --define '_httpd_modconfdir /etc/httpd/conf.modules.d'
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+rpm: setup-rpm
+	rm -rf target/rpm
+	mkdir -p target/rpm/SOURCES
+	git archive --format=tar.gz --prefix=mod_token_binding-$(VERSION)/ --output=target/rpm/SOURCES/mod_token_binding-$(VERSION).tar.gz HEAD
+	rpmbuild --quiet -ba --nodeps $(RPM_MACROS) packaging/rpm/mod_token_binding.spec
+	rpmlint --config packaging/rpm/rpmlint.toml target/rpm/RPMS/*/*.rpm
 
 clean:
 	$(CARGO) clean

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use httpd_harness::setup;
+use token_binding_server::counters::Counters;
+use token_binding_server::directives::DIRECTIVES;
 
 fn files(folder: &str, extension: Option<&str>) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(setup::root().join(folder))
@@ -58,6 +60,60 @@ fn every_configuration_shown_is_run() {
         let name = path.file_name().unwrap().to_str().unwrap();
         assert!(sources.contains(&format!("\"{name}\"")), "no test runs {name}");
     }
+}
+
+/// The names in the first column of a table below a heading, without what follows them.
+fn first_column(page: &str, heading: &str) -> Vec<String> {
+    let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let cells = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    cells.flat_map(|cell| cell.split(", ")).map(|name| name.trim_matches('`').to_owned()).collect()
+}
+
+/// docs/reference.md has each directive, tag and counter of the code, and no others.
+#[test]
+fn the_reference_is_complete() {
+    let reference = fs::read_to_string(setup::root().join("docs/reference.md")).unwrap();
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    let mut shown = first_column(&reference, "Directives");
+    assert_eq!(shown.remove(0), "directive");
+    let shown =
+        shown.iter().map(|cell| cell.split(' ').next().unwrap().trim_matches('`').to_owned()).collect();
+    let directives = DIRECTIVES.iter().map(|row| row.name.to_str().unwrap().to_owned()).collect();
+    assert_eq!(sorted(shown), sorted(directives));
+
+    let outcome = setup::root().join("crates/token-binding-server/src/outcome.rs");
+    let code = fs::read_to_string(outcome).unwrap();
+    let mut tags: Vec<String> = code
+        .match_indices("\"TB")
+        .map(|(position, _)| code[position + 1..position + 6].to_owned())
+        .filter(|tag| tag[2..].bytes().all(|byte| byte.is_ascii_digit()))
+        .collect();
+    tags.sort();
+    tags.dedup();
+    let mut shown = first_column(&reference, "Log tags");
+    assert_eq!(shown.remove(0), "tag");
+    assert_eq!(sorted(shown), tags);
+
+    let lines = Counters::default().as_lines();
+    let counters =
+        lines.lines().map(|line| line["TokenBinding".len()..].split(':').next().unwrap().to_owned());
+    let mut shown = first_column(&reference, "Counters");
+    assert_eq!(shown.remove(0), "name");
+    assert_eq!(
+        shown.iter().map(|name| name.trim_matches('`').to_owned()).collect::<Vec<_>>(),
+        counters.collect::<Vec<_>>()
+    );
+}
+
+/// The README is read by everybody: what it is, which clients, two commands, five minutes.
+#[test]
+fn the_readme_is_short() {
+    let readme = fs::read_to_string(setup::root().join("README.md")).unwrap();
+    assert!(readme.lines().count() <= 180, "{} lines", readme.lines().count());
 }
 
 /// Links of the pages that lead into this repository lead somewhere.
