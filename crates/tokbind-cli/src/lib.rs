@@ -7,6 +7,7 @@
 mod agent;
 mod bench;
 mod check;
+mod completions;
 mod failure;
 mod get;
 mod keys;
@@ -42,13 +43,16 @@ Exit codes:
 
 Environment:
   TOKBIND_KEYS   the directory of the keys, unless --keys names one
-  XDG_DATA_HOME  otherwise they are in $XDG_DATA_HOME/tokbind/keys, or in ~/.local/share/tokbind/keys";
+  XDG_DATA_HOME  otherwise they are in $XDG_DATA_HOME/tokbind/keys, or in ~/.local/share/tokbind/keys
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+                 the proxy above, and the hosts to reach without it, unless --proxy and --noproxy say so";
 
 #[derive(Subcommand)]
 enum Command {
     Agent(agent::Args),
     Bench(bench::Args),
     Check(check::Args),
+    Completions(completions::Args),
     Get(get::Args),
     Keys(keys::Args),
     Verify(verify::Args),
@@ -66,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Agent(args) => agent::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Check(args) => check::run(args),
+        Command::Completions(args) => completions::run(args),
         Command::Get(args) => get::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Verify(args) => verify::run(args),

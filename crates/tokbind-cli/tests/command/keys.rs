@@ -156,6 +156,18 @@ fn the_command_teaches() {
 }
 
 #[test]
+fn a_shell_learns_to_complete_it() {
+    let user = User::new();
+    for (shell, words) in
+        [("bash", "complete -F _tokbind"), ("zsh", "#compdef tokbind"), ("fish", "complete -c tokbind")]
+    {
+        let script = user.run(&["completions", shell]).exited(0).out;
+        assert!(script.contains(words) && script.contains("--key-parameters"), "{shell}");
+    }
+    assert!(user.run(&["completions", "cmd.exe"]).exited(2).err.contains("bash"));
+}
+
+#[test]
 fn a_reader_that_leaves_early_is_no_failure() {
     let user = user_with_keys();
     let mut child = user.command(&["keys", "list"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
