@@ -162,7 +162,7 @@ fn a_shell_learns_to_complete_it() {
         [("bash", "complete -F _tokbind"), ("zsh", "#compdef tokbind"), ("fish", "complete -c tokbind")]
     {
         let script = user.run(&["completions", shell]).exited(0).out;
-        assert!(script.contains(words) && script.contains("--key-parameters"), "{shell}");
+        assert!(script.contains(words) && script.contains("key-parameters"), "{shell}");
     }
     assert!(user.run(&["completions", "cmd.exe"]).exited(2).err.contains("bash"));
 }
