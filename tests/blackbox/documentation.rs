@@ -50,12 +50,17 @@ fn pages_show_configurations_and_examples_as_they_are() {
 
 #[test]
 fn every_configuration_shown_is_run() {
-    let sources: String =
-        ["tests/blackbox", "tests/blackbox/cookies", "tests/blackbox/dbsc", "crates/httpd-harness/src"]
-            .iter()
-            .flat_map(|folder| files(folder, Some("rs")))
-            .map(|path| fs::read_to_string(path).unwrap())
-            .collect();
+    let sources: String = [
+        "tests/blackbox",
+        "tests/blackbox/cookies",
+        "tests/blackbox/dbsc",
+        "tests/blackbox/deployed",
+        "crates/httpd-harness/src",
+    ]
+    .iter()
+    .flat_map(|folder| files(folder, Some("rs")))
+    .map(|path| fs::read_to_string(path).unwrap())
+    .collect();
     for path in files("docs/conf", Some("conf")).into_iter().chain(files("docs/examples", None)) {
         let name = path.file_name().unwrap().to_str().unwrap();
         assert!(sources.contains(&format!("\"{name}\"")), "no test runs {name}");

@@ -16,6 +16,7 @@ mod command;
 mod configuration;
 mod cookies;
 mod dbsc;
+mod deployed;
 mod documentation;
 mod early_readers;
 mod extremes;

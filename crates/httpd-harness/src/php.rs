@@ -23,6 +23,11 @@ pub struct PhpFpm(Child);
 impl PhpFpm {
     /// Starts it for a server with [`directives`], and waits until it takes connections.
     pub fn start(server: &Httpd) -> Self {
+        Self::start_with(server, "")
+    }
+
+    /// The same, with further settings of the pool.
+    pub fn start_with(server: &Httpd, settings: &str) -> Self {
         let dir = server.dir();
         let sessions = dir.join("php-sessions");
         fs::create_dir(&sessions).unwrap();
@@ -32,7 +37,7 @@ impl PhpFpm {
             if rustix::process::geteuid().is_root() { "user = www-data\ngroup = www-data\n" } else { "" };
         let text = format!(
             "[global]\nerror_log = {0}/php-fpm.log\ndaemonize = no\n[www]\n{user}listen = {0}/php.sock\nlisten.mode = 0666\n\
-             pm = static\npm.max_children = 2\nphp_admin_value[session.save_path] = {0}/php-sessions\n",
+             pm = static\npm.max_children = 2\nphp_admin_value[session.save_path] = {0}/php-sessions\n{settings}",
             dir.display()
         );
         fs::write(&conf, text).unwrap();
