@@ -63,6 +63,11 @@ async fn terminate(context: &Arc<Context>, stream: Plain, origin: Origin, client
         Ok(tls) => tls,
         Err(error) => return tracing::error!(%origin, %error, "no TLS"),
     };
+    // Who shakes hands with a server is about to ask it for something: the server's handshake need not wait for the client's.
+    tokio::spawn({
+        let (context, origin) = (Arc::clone(context), origin.clone());
+        async move { context.cut.run_until_cancelled(context.upstream.prepare(&origin)).await }
+    });
     let handshake = tokio::time::timeout(HANDSHAKE, Pin::new(&mut tls).accept());
     let Some(handshake) = context.cut.run_until_cancelled(handshake).await else { return };
     match handshake {

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::support::{Scene, Site};
+use crate::support::{Scene, Site, SiteOptions};
 
 #[tokio::test]
 async fn what_is_under_way_is_finished_and_nothing_new_begins() {
@@ -118,4 +118,22 @@ async fn a_browser_that_leaves_takes_its_request_along() {
     drop(tls);
     scene.stop();
     assert_eq!(scene.ended().await, 0);
+}
+
+/// The server's handshake does not wait for the request: one for both, and none more for it.
+#[tokio::test]
+async fn the_first_connection_is_made_while_the_browser_shakes_hands() {
+    for alpn in [&b"\x02h2\x08http/1.1"[..], b"\x08http/1.1"] {
+        let site = Site::start(SiteOptions { alpn, ..SiteOptions::default() }).await;
+        let scene = Scene::new(&[("rp.test", &site)]).await;
+        let mut tunnel = scene.browser().http1("rp.test").await;
+        let made = tokio::time::timeout(Duration::from_secs(30), async {
+            while site.connections() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        made.await.expect("a connection before any request");
+        assert_eq!(tunnel.request(&Request::get("rp.test", "/")).await.unwrap().status, 200);
+        assert_eq!(site.connections(), 1);
+    }
 }

@@ -130,6 +130,8 @@ impl Made {
 fn context() -> Result<SslContext, ErrorStack> {
     let mut context = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
     context.set_session_id_context(b"tokbind agent")?;
+    // Each resumption brings the next.
+    context.set_num_tickets(1)?;
     context.set_read_ahead(true);
     context
         .set_alpn_select_callback(|_, theirs| select_next_proto(PROTOCOLS, theirs).ok_or(AlpnError::NOACK));

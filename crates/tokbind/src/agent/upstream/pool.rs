@@ -139,6 +139,24 @@ impl Upstream {
         Ok(lease)
     }
 
+    /// Makes the first connection to a server, for the request that is about to come. What comes meanwhile waits for it.
+    pub(in crate::agent) async fn prepare(&self, origin: &Origin) {
+        let site = Arc::clone(self.sites().entry(origin.clone()).or_default());
+        let Ok(_connecting) = site.connecting.try_lock() else { return };
+        if site.is_known() {
+            return;
+        }
+        match self.connect(origin, &site, Kind::Any).await {
+            Ok(connection) if connection.version() == Version::HTTP_2 => site.keep_shared(connection),
+            Ok(connection) => {
+                site.chose_http1();
+                site.keep_idle(connection);
+            }
+            // The request tells it, or tries again.
+            Err(failure) => site.failed(&Arc::new(failure)),
+        }
+    }
+
     async fn connect(&self, origin: &Origin, site: &Site, kind: Kind) -> Result<Connection, Failure> {
         if origin.scheme == Scheme::Http {
             let Dialled { tcp, proxy } = self.dialer.dial_plain(&origin.host, origin.port).await?;

@@ -62,6 +62,12 @@ impl Site {
         self.state().http1
     }
 
+    /// Whether anything is known of the server, or was found out in vain.
+    pub(super) fn is_known(&self) -> bool {
+        let state = self.state();
+        state.http1 || !state.shared.is_empty() || !state.idle.is_empty() || state.failed.is_some()
+    }
+
     pub(super) fn chose_http1(&self) {
         self.state().http1 = true;
     }
