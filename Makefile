@@ -7,7 +7,7 @@
 # make soak     ten thousand connections, then SOAK_SECONDS (1200) of clients of every kind with restarts and log rotation
 #               (SOAK_SEED=NUMBER: with the random choices of the run that printed it)
 # make under    the black-box suite with httpd under a checker, TOOL=asan (the default), memcheck or helgrind: tools/under
-# make test-docker  the black-box suite against the httpd in the image (docker/test), and on Debian 13 (packaging/debian/test)
+# make test-docker  the black-box suite against the httpd in the image (docker/test), and on Debian 13 and testing (packaging/debian/test)
 # make deb      Debian packages of the module and of tokbind, in target/deb; make test-deb installs and uses them
 # make rpm      RPM packages, in target/rpm, checked by rpmlint
 # make install  put the module, its configuration and the guard where this machine's httpd has such files (`make && sudo make
@@ -104,6 +104,7 @@ under:
 test-docker:
 	docker/test
 	packaging/debian/test trixie
+	packaging/debian/test forky
 
 # Needs no cargo: `make && sudo make install`.
 install uninstall purge:
