@@ -63,7 +63,7 @@ lint: setup-build
 	    $(CARGO) doc --package mod_token_binding --package token-binding-server --no-deps --document-private-items --locked --quiet
 
 unit: setup-build
-	$(CARGO) test --package token-binding-server --package fuzz --locked
+	$(CARGO) test --package token-binding-server --package fuzz --package httpd-harness --lib --locked
 	$(CARGO) test --package token-binding --package dbsc --package tokbind --package tokbind-cli --all-features --locked
 	$(CARGO) test --package mod_token_binding --test rooms --locked
 	$(CARGO) run --quiet --package token-binding --example message --locked

@@ -7,8 +7,9 @@ use tokbind::{Request, Response, binding};
 use tokio::process::{Child, Command};
 
 use httpd_harness::client::{connect, http1, http2, unbound};
-use httpd_harness::httpd::{HOST, Httpd, documented, free_port};
+use httpd_harness::httpd::{HOST, Httpd, documented};
 use httpd_harness::php::{self, PhpFpm};
+use httpd_harness::ports::free_port;
 use httpd_harness::{Setup, Visitor, server, setup};
 
 /// A server with one of the examples below its document root.

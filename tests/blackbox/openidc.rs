@@ -11,7 +11,8 @@ use tokio::process::Command;
 use httpd_harness::agent::Agent;
 use httpd_harness::browser::{Browser, Page};
 use httpd_harness::client::{connect, http1, http2, unbound};
-use httpd_harness::httpd::{HOST, documented, free_port};
+use httpd_harness::httpd::{HOST, documented};
+use httpd_harness::ports::free_port;
 use httpd_harness::provider::{Flow, PROVIDER, SingleSignOn, provider_host, relying_party, start_provider};
 use httpd_harness::{Httpd, Setup, VirtualHost, Visitor, shown};
 

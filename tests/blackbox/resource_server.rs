@@ -7,7 +7,8 @@ use tokbind::http2::Http2;
 use tokbind::{Request, Response, binding};
 
 use httpd_harness::client::{connect, http1, http2, unbound};
-use httpd_harness::httpd::{HOST, documented, free_port};
+use httpd_harness::httpd::{HOST, documented};
+use httpd_harness::ports::free_port;
 use httpd_harness::provider::{BACK_CHANNEL, PROVIDER, Provider, provider_host, start_provider};
 use httpd_harness::{Httpd, Setup, VirtualHost, Visitor, pki, shown};
 

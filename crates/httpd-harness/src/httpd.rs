@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 
 use tempfile::TempDir;
 
+use super::ports::free_port;
 pub use super::running::{Httpd, PATIENCE};
 use super::running::{log, write_document, write_script};
 use super::{pki, setup};
@@ -284,10 +284,6 @@ pub fn documented(file: &str, values: &[(&str, &str)]) -> String {
 /// In a test's directives, `@DIR@` is the server's directory and `@PORT@` its port.
 fn expand(directives: &str, dir: &Path, port: u16) -> String {
     directives.replace("@DIR@", &dir.display().to_string()).replace("@PORT@", &port.to_string())
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn is_root() -> bool {

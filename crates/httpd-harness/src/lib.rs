@@ -13,6 +13,7 @@ pub mod httpd;
 pub mod memory;
 pub mod php;
 pub mod pki;
+pub mod ports;
 pub mod provider;
 mod running;
 pub mod server;

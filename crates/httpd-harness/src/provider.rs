@@ -4,7 +4,8 @@ use std::fs;
 
 use tokio::process::{Child, Command};
 
-use super::httpd::{HOST, Httpd, Setup, VirtualHost, documented, free_port};
+use super::httpd::{HOST, Httpd, Setup, VirtualHost, documented};
+use super::ports::free_port;
 use super::{server, setup};
 
 /// The provider's host: another registered domain than the relying party's.

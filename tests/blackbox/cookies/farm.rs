@@ -7,7 +7,8 @@ use std::process::Stdio;
 use tokio::process::{Child, Command};
 
 use httpd_harness::cookies::{SET_COOKIE, is_sealed, jar, seen, setup};
-use httpd_harness::httpd::{PATIENCE, free_port};
+use httpd_harness::httpd::PATIENCE;
+use httpd_harness::ports::free_port;
 use httpd_harness::session::{PROTOCOLS, Protocol, Session};
 use httpd_harness::{Httpd, Visitor, server, shown};
 

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::process::Stdio;
 
 use httpd_harness::cookies::SECRET;
-use httpd_harness::httpd::{documented, free_port};
+use httpd_harness::httpd::documented;
+use httpd_harness::ports::free_port;
 use httpd_harness::{Httpd, Setup, server};
 use tokio::process::{Child, Command};
 
