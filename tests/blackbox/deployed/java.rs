@@ -35,6 +35,12 @@ const DEFAULTS: &str = "<web-app xmlns='https://jakarta.ee/xml/ns/jakartaee' ver
 </web-app>
 ";
 
+/// Where Debian has it: each release has another version.
+fn home() -> &'static str {
+    let places = ["/usr/share/tomcat10", "/usr/share/tomcat11"];
+    places.into_iter().find(|place| std::path::Path::new(place).is_dir()).expect("Tomcat is installed")
+}
+
 /// Both in one process: two engines with a route each, which share no sessions.
 async fn start(server: &Httpd, ajp: u16, http: u16) -> Child {
     let base = server.dir().join("tomcat");
@@ -61,10 +67,12 @@ async fn start(server: &Httpd, ajp: u16, http: u16) -> Child {
     std::fs::write(base.join("conf/web.xml"), DEFAULTS).unwrap();
     let mut command = Command::new("java");
     command
-        .args(["-Xmx128m", "-Dcatalina.home=/usr/share/tomcat10"])
+        .arg("-Xmx128m")
+        .arg(format!("-Dcatalina.home={}", home()))
         .arg(format!("-Dcatalina.base={}", base.display()))
         .arg(format!("-Djava.io.tmpdir={}/temp", base.display()))
-        .args(["-cp", "/usr/share/tomcat10/bin/bootstrap.jar:/usr/share/tomcat10/bin/tomcat-juli.jar"])
+        .arg("-cp")
+        .arg(format!("{0}/bin/bootstrap.jar:{0}/bin/tomcat-juli.jar", home()))
         .args(["org.apache.catalina.startup.Bootstrap", "start"])
         .stderr(Stdio::null());
     server::start(&mut command, http).await
