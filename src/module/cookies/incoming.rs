@@ -146,11 +146,14 @@ fn put_off(request: Request<'_>) -> Response {
 
 /// Counts, and says in one line what did not reach the application, and why.
 fn report(request: Request<'_>, incoming: &Incoming) {
-    let Accepted { bound: _, device, pending, unbound } = incoming.accepted;
-    count(Count::CookiesAccepted, incoming.accepted.all());
-    count(Count::CookiesAcceptedDevice, device);
-    count(Count::CookiesAcceptedPending, pending);
-    count(Count::CookiesAcceptedUnbound, unbound);
+    let Accepted { bound, device, pending, unbound } = incoming.accepted;
+    let all = incoming.accepted.all();
+    count(Count::CookiesAccepted, all);
+    if all > bound {
+        count(Count::CookiesAcceptedDevice, device);
+        count(Count::CookiesAcceptedPending, pending);
+        count(Count::CookiesAcceptedUnbound, unbound);
+    }
     if !incoming.refused.is_empty() {
         count(Count::CookiesRefused, incoming.refused.len() as u64);
         count(Count::DbscCookiesKeptBack, incoming.kept_back() as u64);

@@ -107,10 +107,8 @@ fn seal_all(request: Request<'_>) -> bool {
 /// Whether cookies get `Secure`. Browsers refuse it over plain HTTP, which would end the sessions of a virtual host that never
 /// asked for bound cookies; where they were asked for without TLS, it is most likely behind somebody who ends it.
 fn are_secure(request: Request<'_>) -> bool {
-    request.connection().has_ssl()
-        || request
-            .server_config()
-            .is_none_or(|config| !config.cookies.is_inherited || is_behind_tls(request.server(), config))
+    let Some(config) = request.server_config() else { return true };
+    !config.cookies.is_inherited || request.connection().has_ssl() || is_behind_tls(request.server(), config)
 }
 
 /// The application sets one of the cookies itself.
