@@ -15,6 +15,8 @@
 
 pub mod device;
 pub mod endpoints;
+#[cfg(test)]
+mod model;
 pub mod pending;
 pub mod settings;
 pub mod tokens;
