@@ -61,7 +61,7 @@ fn seal_all(request: Request<'_>) -> bool {
             return true;
         }
     };
-    let binder = Binder { secure: are_secure(request), ..binder };
+    let binder = Binder { secure: binder.secure || is_over_tls(request), ..binder };
     let state = request.cookies();
     let client = state.map_or(Client::Unknown, |state| client(request, state.kind, state.dbsc.as_deref()));
     let from_cache = CACHE_HITS.iter().any(|name| request.environment().get(name).is_some());
@@ -104,11 +104,12 @@ fn seal_all(request: Request<'_>) -> bool {
     !faults
 }
 
-/// Whether cookies get `Secure`. Browsers refuse it over plain HTTP, which would end the sessions of a virtual host that never
-/// asked for bound cookies; where they were asked for without TLS, it is most likely behind somebody who ends it.
-fn are_secure(request: Request<'_>) -> bool {
-    let Some(config) = request.server_config() else { return true };
-    !config.cookies.is_inherited || request.connection().has_ssl() || is_behind_tls(request.server(), config)
+/// Whether the client came over TLS, as far as one can know. Browsers refuse `Secure` over plain HTTP, which would end the sessions
+/// of a virtual host that never asked for bound cookies; where they were asked for without TLS, it is most likely behind somebody
+/// who ends it.
+fn is_over_tls(request: Request<'_>) -> bool {
+    request.connection().has_ssl()
+        || request.server_config().is_none_or(|config| is_behind_tls(request.server(), config))
 }
 
 /// The application sets one of the cookies itself.
@@ -132,9 +133,11 @@ fn upgrade_all(
     // An error document takes these headers over.
     let [_, surviving] = request.response_headers();
     for upgrade in upgrades {
-        let sealed = outgoing::upgrade(binder, proved, upgrade)?;
-        put(request, surviving, SET_COOKIE, c"", sealed);
-        count(Count::DbscCookiesUpgraded, 1);
+        // A seal to a key is shorter than the pending one that the browser has kept.
+        if let sealed @ Outgoing::Sealed { .. } = outgoing::upgrade(binder, proved, upgrade)? {
+            put(request, surviving, SET_COOKIE, c"", sealed);
+            count(Count::DbscCookiesUpgraded, 1);
+        }
     }
     Ok(())
 }
@@ -170,14 +173,14 @@ pub(in crate::module) fn check_all(request: Request<'_>) {
         Err(()) => return withhold_all(request),
     };
     let state = request.cookies();
-    let client = state.map_or(Client::Unknown, |state| client(request, state.kind, state.dbsc.as_deref()));
+    let client = || state.map_or(Client::Unknown, |state| client(request, state.kind, state.dbsc.as_deref()));
     each_set_cookie(request, |line| {
         // Bound cookies that were sealed for this request are most of what comes here.
         if state.is_some_and(|state| state.sealed.borrow().has(line)) {
             return Outgoing::AsItIs;
         }
         match outgoing::bound_name(binder, line) {
-            Some(bound) => outgoing::withheld(binder, client, bound, Withheld::Late),
+            Some(bound) => outgoing::withheld(binder, client(), bound, Withheld::Late),
             None => Outgoing::AsItIs,
         }
     });

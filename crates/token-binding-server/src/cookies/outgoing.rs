@@ -124,7 +124,7 @@ fn is_reserved(binder: Binder<'_>, name: &[u8]) -> bool {
 pub fn withheld(binder: Binder<'_>, client: Client<'_>, bound: BoundName<'_>, cause: Withheld) -> Outgoing {
     let name = bound.logged();
     match cause {
-        Withheld::Malformed | Withheld::Ambiguous | Withheld::Late | Withheld::TooLong
+        Withheld::Malformed | Withheld::Ambiguous | Withheld::Late
             if binder.only_reports(client) && !is_reserved(binder, bound.name) =>
         {
             Outgoing::Reported { name, cause }
@@ -157,7 +157,7 @@ pub fn rewrite(binder: Binder<'_>, client: Client<'_>, line: &[u8]) -> Result<Ou
         return withheld(Withheld::Ambiguous);
     }
     let secure: &[u8] = if !binder.secure || is_secure(attributes) { b"" } else { b"; Secure" };
-    let result = match sealing {
+    match sealing {
         Sealing::For(sealed_for) => sealed(binder, sealed_for, name, value, [attributes, secure]),
         Sealing::Waiting(_) if is_removal(value, attributes) => {
             sealed(binder, SealedFor::Unbound, name, value, [attributes, secure])
@@ -166,12 +166,6 @@ pub fn rewrite(binder: Binder<'_>, client: Client<'_>, line: &[u8]) -> Result<Ou
             let content = waiting.cookie(value, [attributes, secure].concat())?.to_content()?;
             sealed(binder, SealedFor::Pending, name, &content, [attributes, secure])
         }
-    };
-    match result? {
-        Outgoing::Sealed { size: Size::TooLong(_), .. } if binder.only_reports(client) => {
-            withheld(Withheld::TooLong)
-        }
-        sealed => Ok(sealed),
     }
 }
 
@@ -215,6 +209,9 @@ fn sealed(
     [attributes, secure]: [&[u8]; 2],
 ) -> Result<Outgoing, NotSealed> {
     let (form, size) = form(binder.encrypt, name.len(), value.len());
+    if binder.policy == CookiePolicy::Report && matches!(size, Size::TooLong(_)) {
+        return Ok(Outgoing::Reported { name: Some(name.to_vec()), cause: Withheld::TooLong });
+    }
     let length = name.len() + 1 + form.length(value.len()) + attributes.len() + secure.len();
     let mut line = Vec::with_capacity(length);
     line.extend(name);

@@ -45,7 +45,7 @@ pub struct Binder<'a> {
     pub keyring: &'a Keyring,
     pub encrypt: bool,
     pub policy: CookiePolicy,
-    /// Whether cookies are sent with `Secure`.
+    /// Whether cookies are sent with `Secure`, whatever the client came over.
     pub secure: bool,
     pub dbsc: &'a DbscSettings,
 }
@@ -153,7 +153,7 @@ impl CookieSettings {
         let policy = self.policy.unwrap_or_default();
         // What is to pass whatever its seal says must be readable without it.
         let encrypt = self.encrypt.unwrap_or(true) && policy != CookiePolicy::Report;
-        Ok(Some(Binder { names, keyring, encrypt, policy, secure: true, dbsc: &self.dbsc }))
+        Ok(Some(Binder { names, keyring, encrypt, policy, secure: !self.is_inherited, dbsc: &self.dbsc }))
     }
 }
 
