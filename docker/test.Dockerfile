@@ -12,7 +12,7 @@ RUN cargo build --locked --package mod_token_binding --features fault-injection 
 
 FROM ${IMAGE}
 USER root
-RUN apt-get update && apt-get install -y --no-install-recommends binutils curl haproxy php-cgi procps \
+RUN apt-get update && apt-get install -y --no-install-recommends binutils curl haproxy php-fpm procps \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=suite /src/target/blackbox /src/target/faulty.so /src/target/debug/tokbind /src/target/
 # Without these, the image's apxs answers nothing.
