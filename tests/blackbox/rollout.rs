@@ -1,7 +1,7 @@
 //! What an administrator sees who turns it on step by step: warnings that are seen and don't flood, figures, words for visitors.
 
 use httpd_harness::client::{Visitor, connect, http1, unbound};
-use httpd_harness::figures::{figure, figures, with_figures};
+use httpd_harness::figures::{assert_figures, figure, figures, with_figures};
 use httpd_harness::httpd::HOST;
 use httpd_harness::{Httpd, Setup, VirtualHost};
 use tokbind::Request;
@@ -54,15 +54,16 @@ async fn without_strict_what_would_be_refused_is_said_and_counted() {
     let mut http = http1(&server).await;
     assert_eq!(http.request(&Request::get(HOST, "/env.cgi")).await.unwrap().status, 200);
     assert!(server.line("TB102").contains("served unbound"));
-    let page = figures(&server).await;
-    for (name, expected) in [
-        ("WouldRefuseWrongMessage", 2),
-        ("WouldRefuseMissingHeader", 1),
-        ("RefusedWrongMessage", 0),
-        ("RefusedMissingHeader", 0),
-    ] {
-        assert_eq!(figure(&page, name), expected, "{name}");
-    }
+    assert_figures(
+        &server,
+        &[
+            ("WouldRefuseWrongMessage", 2),
+            ("WouldRefuseMissingHeader", 1),
+            ("RefusedWrongMessage", 0),
+            ("RefusedMissingHeader", 0),
+        ],
+    )
+    .await;
 }
 
 /// A share of the requests since the start.

@@ -24,3 +24,14 @@ pub fn figure(page: &str, name: &str) -> u64 {
     let line = page.lines().find_map(|line| line.strip_prefix(&format!("TokenBinding{name}: ")));
     line.unwrap_or_else(|| panic!("no {name}: {page}")).parse().unwrap()
 }
+
+/// Fails unless these figures of a server are as expected.
+///
+/// # Panics
+/// If one is not.
+pub async fn assert_figures(server: &Httpd, expected: &[(&str, u64)]) {
+    let page = figures(server).await;
+    for (name, expected) in expected {
+        assert_eq!(figure(&page, name), *expected, "{name}");
+    }
+}

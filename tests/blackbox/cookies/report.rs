@@ -2,7 +2,7 @@
 
 use httpd_harness::cookies::{SET_COOKIE, jar, seen, set_cookies, setup};
 use httpd_harness::device::Device;
-use httpd_harness::figures::{figure, figures, with_figures};
+use httpd_harness::figures::{assert_figures, figure, figures, with_figures};
 use httpd_harness::session::{PROTOCOLS, Protocol, fetch};
 use httpd_harness::{Httpd, Visitor};
 
@@ -37,18 +37,19 @@ async fn every_cookie_reaches_the_application_and_the_log_says_which_would_not()
     let line = server.line("TB305");
     assert!(line.contains("report: cookies passed that would be kept from the application: sid:"), "{line}");
     assert!(server.lines("TB301").is_empty() && server.lines("TB302").is_empty());
-    let page = figures(&server).await;
-    for (name, expected) in [
-        ("CookiesWouldRefuseOtherKey", 2 * 3),
-        ("CookiesWouldRefuseUnsealed", 2 * 2),
-        ("CookiesWouldRefuseSecret", 0),
-        ("CookiesAccepted", 2),
-        ("CookiesAcceptedUnbound", 0),
-        ("CookiesRefused", 0),
-        ("CookiesSealed", 4),
-    ] {
-        assert_eq!(figure(&page, name), expected, "{name}");
-    }
+    assert_figures(
+        &server,
+        &[
+            ("CookiesWouldRefuseOtherKey", 2 * 3),
+            ("CookiesWouldRefuseUnsealed", 2 * 2),
+            ("CookiesWouldRefuseSecret", 0),
+            ("CookiesAccepted", 2),
+            ("CookiesAcceptedUnbound", 0),
+            ("CookiesRefused", 0),
+            ("CookiesSealed", 4),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -92,14 +93,15 @@ async fn with_dbsc_a_missing_proof_is_told() {
     let page = fetch(&server, Protocol::Http1, None, "/env.cgi", &stolen).await;
     assert_eq!(seen(&page).as_deref(), Some("sid=alice"), "only told");
     assert!(server.line("TB305").contains("no proof of it"), "{}", server.line("TB305"));
-    let page = figures(&server).await;
-    for (name, expected) in [
-        ("CookiesWouldRefuseNoProof", 1),
-        ("CookiesAcceptedPending", 1),
-        ("CookiesAcceptedDevice", 1),
-        ("RequestsDevice", 2),
-        ("RequestsUnbound", 3),
-    ] {
-        assert_eq!(figure(&page, name), expected, "{name}");
-    }
+    assert_figures(
+        &server,
+        &[
+            ("CookiesWouldRefuseNoProof", 1),
+            ("CookiesAcceptedPending", 1),
+            ("CookiesAcceptedDevice", 1),
+            ("RequestsDevice", 2),
+            ("RequestsUnbound", 3),
+        ],
+    )
+    .await;
 }

@@ -3,7 +3,7 @@
 use dbsc::sign::Signer as _;
 use httpd_harness::cookies::{SECRET, SET_COOKIE, seen, set_cookies, setup};
 use httpd_harness::device::{Device, REFRESH, REGISTER, SHORT_LIVED, challenge, instructed, offered};
-use httpd_harness::figures::{figure, figures, with_figures};
+use httpd_harness::figures::{assert_figures, with_figures};
 use httpd_harness::httpd::HOST;
 use httpd_harness::session::{PROTOCOLS, Protocol, Session, fetch, submit};
 use httpd_harness::{Setup, VirtualHost};
@@ -307,20 +307,21 @@ async fn counters_tell_what_happened() {
     thief.ask_for_refresh(&server, None).await;
     thief.jar.insert("sid".into(), device.jar["sid"].clone());
     thief.get(&server, "/env.cgi").await;
-    let page = figures(&server).await;
-    for (name, number) in [
-        ("Offered", 1),
-        ("Registered", 1),
-        ("Challenged", 2),
-        ("Refreshed", 1),
-        ("CookiesUpgraded", 1),
-        ("CookiesKeptBack", 1),
-        ("RefusedSignature", 1),
-        ("RefusedMalformed", 1),
-        ("RefusedChallenge", 1),
-        ("RefusedIdentifier", 1),
-        ("RefusedFault", 0),
-    ] {
-        assert_eq!(figure(&page, &format!("DBSC{name}")), number, "{name}");
-    }
+    assert_figures(
+        &server,
+        &[
+            ("DBSCOffered", 1),
+            ("DBSCRegistered", 1),
+            ("DBSCChallenged", 2),
+            ("DBSCRefreshed", 1),
+            ("DBSCCookiesUpgraded", 1),
+            ("DBSCCookiesKeptBack", 1),
+            ("DBSCRefusedSignature", 1),
+            ("DBSCRefusedMalformed", 1),
+            ("DBSCRefusedChallenge", 1),
+            ("DBSCRefusedIdentifier", 1),
+            ("DBSCRefusedFault", 0),
+        ],
+    )
+    .await;
 }
