@@ -81,10 +81,12 @@ async fn without_the_module_no_spelling_reaches_an_application_or_a_backend() {
 async fn without_mod_headers_such_requests_are_refused() {
     let (mut server, _backend) = server(&["headers"], false);
     server.announce("AH01630");
+    server.document(".htaccess", "ErrorDocument 403 /env.cgi\n");
     for name in NAMES {
         for spelling in spellings(name) {
             let page = send(&server, "/env.cgi", &[(&spelling, "FORGED"), ("X-Last", "")]).await;
             assert_eq!(page.status, 403, "{spelling}");
+            assert!(!page.text().contains("FORGED"), "{spelling}: the error document runs with it");
         }
     }
     let hidden = [("Sec_Provided-Token-Binding-ID", "FORGED"), ("Sec-Provided_Token-Binding-ID", "")];

@@ -151,7 +151,9 @@ impl Httpd {
                 || line.contains("panicked at")
                 || line.contains("exit signal")
         };
-        let known = |line: &str| self.announced.iter().any(|text| line.contains(text));
+        // mod_cgid's, of a program that a busy machine has not ended in three seconds.
+        let is_busy = |line: &str| ["AH01259", "AH01260"].iter().any(|tag| line.contains(tag));
+        let known = |line: &str| is_busy(line) || self.announced.iter().any(|text| line.contains(text));
         self.log().lines().filter(|line| is_error(line) && !known(line)).map(str::to_owned).collect()
     }
 }

@@ -8,7 +8,7 @@ use crate::cookies::hidden;
 use crate::cookies::keyring::Keyring;
 use crate::cookies::names::{CookieNames, is_plain};
 
-/// How many of them are looked at. Browsers send one of each name; with a site, other hosts below it can add more.
+/// How many of each name are looked at. Browsers send one of each name; with a site, other hosts below it can add more.
 const LOOKED_AT: usize = 8;
 
 /// The names, in every spelling that an application could take for one.
@@ -43,7 +43,9 @@ pub fn take(dbsc: Dbsc<'_>, keyring: &Keyring, now: u64, header: &[u8]) -> Optio
     let mut has_kept = false;
     let mut cookie: Option<ShortLived> = None;
     let mut newest: Option<Registered> = None;
-    let mut number = 0;
+    // Others, and cookies in other spellings, are taken out, and don't stand in the way of these.
+    let (mut cookies, mut newests) = (0, 0);
+    let mut has_own = false;
     let mut rest = Some(header);
     while let Some(piece) = next_piece(&mut rest) {
         let trimmed = piece.trim_ascii_start();
@@ -51,12 +53,14 @@ pub fn take(dbsc: Dbsc<'_>, keyring: &Keyring, now: u64, header: &[u8]) -> Optio
         let (name, value) = trimmed.split_at_checked(name_end).unwrap_or((trimmed, b""));
         let name = name.trim_ascii_end();
         if is_own(name) || hidden::find(&NAMES, trimmed).is_some() {
-            number += 1;
+            has_own = true;
             let value = value.strip_prefix(b"=").unwrap_or_default().trim_ascii();
-            if name == NEWEST_COOKIE.as_bytes() && number <= LOOKED_AT {
+            if name == NEWEST_COOKIE.as_bytes() && newests < LOOKED_AT {
+                newests += 1;
                 newest = newest.max(Registered::open(keyring, value).ok());
             }
-            if name == dbsc.cookie_name().as_bytes() && number <= LOOKED_AT {
+            if name == dbsc.cookie_name().as_bytes() && cookies < LOOKED_AT {
+                cookies += 1;
                 let found = ShortLived::open(keyring, value).ok().filter(|found| found.is_live(now));
                 cookie = cookie.into_iter().chain(found).max_by_key(|one| (one.is_proved, one.registered));
             }
@@ -69,7 +73,7 @@ pub fn take(dbsc: Dbsc<'_>, keyring: &Keyring, now: u64, header: &[u8]) -> Optio
         }
         kept.extend(piece);
     }
-    if number == 0 {
+    if !has_own {
         return None;
     }
     // A cookie that has become the first has no white space before it.
@@ -160,5 +164,15 @@ mod tests {
         assert_eq!(taken("__Host-tb-dbsc=; a=1").unwrap().cookie, None);
         // The name of a site's session is not that of a host's.
         assert_eq!(taken(&format!("__Secure-tb-dbsc={}", text(older))).unwrap().cookie, None);
+    }
+
+    /// Another host of the domain can set cookies of other names, and in front.
+    #[test]
+    fn others_do_not_stand_in_its_way() {
+        let good = text(cookie(1, 1000, 2000, true));
+        for other in ["__Secure-tb-dbsc=x", "__host-tb-dbsc=x", "a=__Host-tb-dbsc=x"] {
+            let header = format!("{}__Host-tb-dbsc={good}", format!("{other}; ").repeat(2 * LOOKED_AT));
+            assert!(taken(&header).unwrap().cookie.is_some(), "{other}");
+        }
     }
 }
