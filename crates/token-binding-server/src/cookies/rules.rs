@@ -53,15 +53,21 @@ pub(super) fn unchecked<'a>(sealed: &Sealed<'a>) -> Option<&'a [u8]> {
 }
 
 /// A pending cookie is sealed to a key only by the registration that was offered with it: a thief who has registered a key of
-/// his own must not bind somebody else's cookie to it.
+/// his own must not bind somebody else's cookie to it. Where it is good for a minute only, what an application makes of it is no
+/// better: another's key does not take it along, and without a key it stays what it is.
 fn judge(client: Client<'_>, is_required: bool, pending: &Pending<'_>) -> Result<Opened, Cause> {
     let is_own = |proved: &super::settings::Proved| proved.by.registered.id == pending.registration;
     let (is_taken, upgrade) = match client {
         Client::Device(proved) if is_own(proved) => (true, Some(pending.attributes_now(proved.now))),
-        Client::Device(proved) => (!is_required || pending.is_young(proved.now), None),
-        Client::Waiting(_, now) => (!is_required || pending.is_young(now), None),
-        // DBSC was on, and is off.
-        _ => (true, None),
+        Client::Waiting(waiting, now) if is_required => {
+            let is_young = pending.is_young(now);
+            if is_young {
+                waiting.inherit(pending);
+            }
+            (is_young, None)
+        }
+        // DBSC is on; or was, and is off.
+        _ => (!is_required, None),
     };
     if is_taken {
         Ok(Opened { value: pending.value.to_vec(), upgrade })

@@ -93,17 +93,42 @@ pub fn max_age(attribute: &[u8]) -> Option<i64> {
 pub struct Waiting {
     /// Decided when the first of them is set.
     offered: OnceCell<Offered>,
-    /// Whether the client has registered before, and only has to refresh: it needs no offer.
-    is_registered: bool,
+    /// The registration that the client has made, and not proved yet: it needs no offer.
+    registered: Option<RegistrationId>,
+    /// What the pending cookies that it brought wait for.
+    inherited: Cell<Option<Inherited>>,
     /// Whether a cookie was set that is worth an offer.
     is_offering: Cell<bool>,
+}
+
+/// What the pending cookies of one request, whose client has not proved its key, wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Inherited {
+    /// `None`: they don't wait for the same one.
+    registration: Option<RegistrationId>,
+    /// Since when the first of them does: seconds since 1970.
+    at: u64,
 }
 
 impl Waiting {
     /// Of a client that has registered this, and not proved it yet.
     pub fn for_registered(registration: RegistrationId) -> Self {
-        let offered = Offered { registration, at: now() };
-        Self { offered: offered.into(), is_registered: true, is_offering: Cell::default() }
+        Self { registered: Some(registration), ..Self::default() }
+    }
+
+    /// The client has brought this cookie, and no proof that it is its own. Whatever the application sets now may come of it: it
+    /// waits no longer than this one, and for no other registration, or whoever has stolen it would have it made into
+    /// one of his own. Where several registrations are waited for, none of them is known to be whose it is: it is taken
+    /// while it is young, and nobody's proof makes it older.
+    pub fn inherit(&self, from: &Pending<'_>) {
+        let own = Inherited { registration: Some(from.registration), at: from.at };
+        self.inherited.set(Some(match self.inherited.get() {
+            None => own,
+            Some(others) => Inherited {
+                registration: others.registration.filter(|registration| *registration == from.registration),
+                at: others.at.min(from.at),
+            },
+        }));
     }
 
     /// A pending cookie for this response.
@@ -114,19 +139,25 @@ impl Waiting {
     }
 
     fn offered(&self) -> Result<Offered, NotSealed> {
-        match self.offered.get() {
-            Some(offered) => Ok(*offered),
-            None => {
-                let offered = Offered { registration: RegistrationId::random()?, at: now() };
-                Ok(*self.offered.get_or_init(|| offered))
-            }
+        if let Some(offered) = self.offered.get() {
+            return Ok(*offered);
         }
+        let (registration, at) = match self.inherited.get() {
+            Some(inherited) => (inherited.registration, inherited.at),
+            None => (self.registered, now()),
+        };
+        let registration = registration.map_or_else(RegistrationId::random, Ok)?;
+        Ok(*self.offered.get_or_init(|| Offered { registration, at }))
     }
 
     /// The challenge to offer a registration with, if this response should.
     pub fn challenge(&self, keyring: &Keyring) -> Result<Option<String>, NotSealed> {
         match self.offered.get() {
-            Some(offered) if self.is_offering.get() && !self.is_registered => offered.seal(keyring).map(Some),
+            Some(offered)
+                if self.is_offering.get() && self.registered.is_none() && self.inherited.get().is_none() =>
+            {
+                offered.seal(keyring).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -135,6 +166,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cookies::testing::keyring;
 
     fn pending(attributes: &str, value: &'static [u8]) -> Pending<'static> {
         let registration = RegistrationId::from_bytes([7; 12]);
@@ -174,5 +206,34 @@ mod tests {
         let pending = pending("", b"v");
         assert!(pending.is_young(995) && pending.is_young(1065));
         assert!(!pending.is_young(994) && !pending.is_young(1066));
+    }
+
+    /// What comes of pending cookies is pending with them: since the first of them, and for their registration, if it is one.
+    #[test]
+    fn what_comes_of_pending_cookies_is_no_better() {
+        let [first, second] = [1, 2].map(|fill| RegistrationId::from_bytes([fill; 12]));
+        let waits = |registered: Option<RegistrationId>, brought: &[(RegistrationId, u64)]| {
+            let waiting = Waiting { registered, ..Waiting::default() };
+            for (registration, at) in brought {
+                waiting.inherit(&Pending { registration: *registration, at: *at, ..pending("", b"v") });
+            }
+            let set = waiting.cookie(b"w", Vec::new()).unwrap();
+            let is_offered = waiting.challenge(&keyring()).unwrap().is_some();
+            (set.registration, set.at, is_offered)
+        };
+        let (fresh, at, is_offered) = waits(None, &[]);
+        assert!(is_offered && at > 2000 && fresh != first);
+        for registered in [None, Some(second)] {
+            assert_eq!(waits(registered, &[(first, 1000)]), (first, 1000, false));
+            assert_eq!(
+                waits(registered, &[(first, 1010), (first, 1000), (first, 1020)]),
+                (first, 1000, false)
+            );
+            for order in [[(first, 1000), (second, 1010)], [(second, 1010), (first, 1000)]] {
+                let brought = [order.as_slice(), &[(second, 1010)]].concat();
+                let (nobody, at, is_offered) = waits(registered, &brought);
+                assert!(nobody != first && nobody != second && at == 1000 && !is_offered);
+            }
+        }
     }
 }

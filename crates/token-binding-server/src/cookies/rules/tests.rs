@@ -96,7 +96,12 @@ fn whose_seals_are_taken_from_whom() {
         ),
         (
             Client::Device(&other),
-            [policy(NoSealFor::Unbound), refused(Broken::Invalid), taken(None), policy(NoSealFor::Pending)],
+            [
+                policy(NoSealFor::Unbound),
+                refused(Broken::Invalid),
+                policy(NoSealFor::Pending),
+                policy(NoSealFor::Pending),
+            ],
         ),
         (
             Client::Waiting(&waiting, NOW),
