@@ -2,7 +2,7 @@ use std::sync::LazyLock;
 
 use super::given::{ELSEWHERE, KEYRING, STRANGER};
 use super::readers::{as_applications_see, every_name};
-use token_binding_server::dbsc::device::{is_own, take};
+use token_binding_server::dbsc::device::{Asks, is_own, take};
 use token_binding_server::dbsc::endpoints::{Call, answer};
 use token_binding_server::dbsc::pending::Pending;
 use token_binding_server::dbsc::settings::{DbscSettings, Endpoint};
@@ -21,14 +21,18 @@ pub fn dbsc_server(data: &[u8]) {
     let [cookies, session_id, proof] = [(); 3].map(|()| lines.next().unwrap_or_default());
     let dbsc = SETTINGS.in_force().unwrap();
     let mut newest = None;
-    if let Some(taken) = take(dbsc, &KEYRING, NOW, cookies) {
+    if let Some(taken) = take(dbsc, &KEYRING, NOW, cookies, Asks::Newest) {
         assert!(taken.cookie.is_none() && taken.newest.is_none(), "nobody has sealed it");
         assert!(taken.header.len() < cookies.len());
         for name in every_name(&taken.header) {
             let left = as_applications_see(name).into_iter().any(|name| is_own(&name));
             assert!(!left, "{} is left", name.escape_ascii());
         }
-        assert_eq!(take(dbsc, &KEYRING, NOW, &taken.header), None, "a second time there is nothing to take");
+        assert_eq!(
+            take(dbsc, &KEYRING, NOW, &taken.header, Asks::Newest),
+            None,
+            "a second time there is nothing to take"
+        );
         newest = taken.newest;
     }
     for endpoint in [Endpoint::Register, Endpoint::Refresh] {

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use token_binding_server::cookies::incoming::{self, Accepted, Cause, Incoming, RefusedCookie};
 use token_binding_server::cookies::settings::{Binder, Client};
 use token_binding_server::counters::Count;
-use token_binding_server::dbsc::device::take;
+use token_binding_server::dbsc::device::{Asks, take};
 use token_binding_server::dbsc::now;
 use token_binding_server::outcome::{Level, Response, tags};
 
@@ -63,7 +63,8 @@ fn rewrite(request: Request<'_>, kind: ClientKind) -> Response {
         });
     }
     if binder.dbsc.is_on() {
-        state.dbsc = take_own(binder, kind, &mut header);
+        let asks = if is_for_endpoint(request) { Asks::Newest } else { Asks::Proof };
+        state.dbsc = take_own(binder, kind, &mut header, asks);
     }
     if let Some(header) = header {
         let client = client(request, kind, state.dbsc.as_deref());
@@ -105,9 +106,10 @@ fn take_own(
     binder: Binder<'_>,
     kind: ClientKind,
     header: &mut Option<Cow<'_, [u8]>>,
+    asks: Asks,
 ) -> Option<Box<DbscState>> {
     let (dbsc, now) = (binder.dbsc()?, now());
-    let taken = header.as_deref().and_then(|header| take(dbsc, binder.keyring, now, header));
+    let taken = header.as_deref().and_then(|header| take(dbsc, binder.keyring, now, header, asks));
     let (short_lived, newest) = taken.map_or((None, None), |taken| {
         *header = Some(Cow::Owned(taken.header));
         (taken.cookie, taken.newest)

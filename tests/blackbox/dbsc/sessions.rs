@@ -4,7 +4,7 @@ use dbsc::Algorithm;
 use httpd_harness::cookies::{seen, set_cookies, setup};
 use httpd_harness::device::{Device, REGISTER, instructed, offered};
 use httpd_harness::httpd::HOST;
-use httpd_harness::session::{PROTOCOLS, Protocol, fetch};
+use httpd_harness::session::{PROTOCOLS, Protocol, fetch, submit};
 use httpd_harness::{Visitor, shown};
 use tokbind::Request;
 
@@ -204,4 +204,25 @@ async fn nothing_of_it_happens_where_it_is_off() {
     assert!(device.jar["sid"].starts_with("tb2ue."));
     let request = Request::new("POST", HOST, REGISTER).header("Secure-Session-Response", "x");
     assert_eq!(device.send(&server, request).await.status, 404);
+}
+
+/// A proxy in front may send the cookies in several lines, which httpd joins with a comma.
+#[tokio::test]
+async fn a_proof_counts_in_whatever_line_it_comes() {
+    let server = server("");
+    let mut device = Device::new(Protocol::Http1);
+    device.log_in(&server, "/set.cgi?sid=alice").await;
+    device.get(&server, "/env.cgi").await;
+    let all = device.cookies().replace("; ", "\n");
+    let mut lines: Vec<&str> = ["first=1,2", "last=3"].into_iter().chain(all.lines()).collect();
+    for _ in 0..lines.len() {
+        lines.rotate_left(1);
+        let request = Request::get(HOST, "/env.cgi");
+        let request = lines.iter().fold(request, |request, line| request.header("Cookie", line));
+        let page = submit(&server, Protocol::Http1, None, request).await;
+        let seen = seen(&page).unwrap();
+        let mut seen: Vec<&str> = seen.split([',', ';']).map(str::trim).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, ["2", "first=1", "last=3", "sid=alice"], "{lines:?}");
+    }
 }

@@ -175,6 +175,27 @@ async fn a_browser_that_could_not_refresh_is_put_off() {
     }
 }
 
+/// A host of the same domain plants what the server has given it: that its own login is the newest.
+#[tokio::test]
+async fn a_neighbour_ends_no_session() {
+    let server = server("");
+    let mut victim = Device::new(Protocol::Http1);
+    victim.log_in(&server, "/set.cgi?sid=alice").await;
+    let registered = sealed::later(1).seal(&sealed::keyring(&server)).unwrap();
+    // Browsers take no `__Host-` cookie that has a domain.
+    for name in ["__Secure-tb-dbsc-newest", "__host-tb-dbsc-newest", "__Secure-tb-dbsc"] {
+        victim.jar.insert(name.into(), registered.clone());
+    }
+    assert_eq!(victim.refresh(&server).await.status, 200);
+    assert_eq!(seen(&victim.get(&server, "/env.cgi").await).as_deref(), Some("sid=alice"));
+    assert_eq!(server.lines("TB404"), Vec::<String>::new());
+    // The same browser has said so itself.
+    assert!(victim.jar.contains_key("__Host-tb-dbsc-newest"), "{:?}", victim.jar.keys());
+    victim.jar.insert("__Host-tb-dbsc-newest".into(), registered);
+    victim.ask_for_refresh(&server, None).await;
+    assert_eq!(server.lines("TB404").len(), 1);
+}
+
 /// Whoever can set headers of a response can't set the short-lived cookie.
 #[tokio::test]
 async fn the_short_lived_cookie_is_nobody_elses_to_set() {

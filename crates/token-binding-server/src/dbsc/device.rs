@@ -2,28 +2,37 @@
 
 use std::sync::LazyLock;
 
-use super::settings::{Dbsc, HOST_COOKIE, NEWEST_COOKIE, SITE_COOKIE};
+use super::settings::{Dbsc, HOST_COOKIE, HOST_NEWEST_COOKIE, SITE_COOKIE, SITE_NEWEST_COOKIE};
 use super::tokens::{Registered, ShortLived};
-use crate::cookies::hidden;
+use crate::cookies::hidden::{self, Hidden};
 use crate::cookies::keyring::Keyring;
 use crate::cookies::names::{CookieNames, is_plain};
 
 /// How many of each name are looked at. Browsers send one of each name; with a site, other hosts below it can add more.
 const LOOKED_AT: usize = 8;
 
+const OWN: [&str; 4] = [HOST_COOKIE, SITE_COOKIE, HOST_NEWEST_COOKIE, SITE_NEWEST_COOKIE];
+
 /// The names, in every spelling that an application could take for one.
-static NAMES: LazyLock<CookieNames> = LazyLock::new(|| {
-    CookieNames::add(None, &[HOST_COOKIE, SITE_COOKIE, NEWEST_COOKIE]).unwrap_or(CookieNames::All)
-});
+static NAMES: LazyLock<CookieNames> =
+    LazyLock::new(|| CookieNames::add(None, &OWN).unwrap_or(CookieNames::All));
 
 /// Whether a cookie of this name is this module's own, or could be taken for one.
 pub fn is_own(name: &[u8]) -> bool {
     // Most names are spelled so that nothing but the case can differ.
     if name.iter().all(|byte| is_plain(*byte)) {
-        let is = |own: &str| name.eq_ignore_ascii_case(own.as_bytes());
-        return is(HOST_COOKIE) || is(SITE_COOKIE) || is(NEWEST_COOKIE);
+        return OWN.iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes()));
     }
     NAMES.binds(name)
+}
+
+/// What is asked of a request's own cookies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// Who proves the key of a device.
+    Proof,
+    /// That, and which registration is the browser's newest.
+    Newest,
 }
 
 /// A request's `Cookie` header, and what was taken out of it.
@@ -33,64 +42,98 @@ pub struct Taken {
     pub header: Vec<u8>,
     /// The newest of its short-lived cookies that are of this server and have not run out; of those a proved one.
     pub cookie: Option<ShortLived>,
-    /// The browser's newest registration, as far as it says.
+    /// The browser's newest registration, as far as it says; only if that was asked.
     pub newest: Option<Registered>,
 }
 
 /// Takes this module's own cookies out of a `Cookie` header. `None`: there are none.
-pub fn take(dbsc: Dbsc<'_>, keyring: &Keyring, now: u64, header: &[u8]) -> Option<Taken> {
-    let mut kept = Vec::new();
-    let mut has_kept = false;
+///
+/// Which registration is the newest, only the endpoints ask: others don't pay for it.
+pub fn take(dbsc: Dbsc<'_>, keyring: &Keyring, now: u64, header: &[u8], asks: Asks) -> Option<Taken> {
+    let mut kept = Kept::default();
     let mut cookie: Option<ShortLived> = None;
     let mut newest: Option<Registered> = None;
     // Others, and cookies in other spellings, are taken out, and don't stand in the way of these.
     let (mut cookies, mut newests) = (0, 0);
     let mut has_own = false;
     let mut rest = Some(header);
-    while let Some(piece) = next_piece(&mut rest) {
-        let trimmed = piece.trim_ascii_start();
-        let name_end = memchr::memchr(b'=', trimmed).unwrap_or(trimmed.len());
-        let (name, value) = trimmed.split_at_checked(name_end).unwrap_or((trimmed, b""));
-        let name = name.trim_ascii_end();
-        if is_own(name) || hidden::find(&NAMES, trimmed).is_some() {
-            has_own = true;
-            let value = value.strip_prefix(b"=").unwrap_or_default().trim_ascii();
-            if name == NEWEST_COOKIE.as_bytes() && newests < LOOKED_AT {
-                newests += 1;
-                newest = newest.max(Registered::open(keyring, value).ok());
+    while let Some(piece) = next_piece(&mut rest, b';') {
+        // httpd joins the lines of an HTTP/1.1 request with a comma: what is behind one may be a cookie of its own.
+        let mut line = Some(piece);
+        while let Some(piece) = line.take() {
+            let (name, value) = named(piece);
+            if is_own(name) {
+                has_own = true;
+                // Their values have no comma.
+                line = value;
+                let value = next_piece(&mut line, b',').unwrap_or_default().trim_ascii();
+                let is_newest = asks == Asks::Newest && name == dbsc.newest_name().as_bytes();
+                if is_newest && newests < LOOKED_AT {
+                    newests += 1;
+                    newest = newest.max(Registered::open(keyring, value).ok());
+                }
+                if name == dbsc.cookie_name().as_bytes() && cookies < LOOKED_AT {
+                    cookies += 1;
+                    let found = ShortLived::open(keyring, value).ok().filter(|found| found.is_live(now));
+                    cookie =
+                        cookie.into_iter().chain(found).max_by_key(|one| (one.is_proved, one.registered));
+                }
+                continue;
             }
-            if name == dbsc.cookie_name().as_bytes() && cookies < LOOKED_AT {
-                cookies += 1;
-                let found = ShortLived::open(keyring, value).ok().filter(|found| found.is_live(now));
-                cookie = cookie.into_iter().chain(found).max_by_key(|one| (one.is_proved, one.registered));
+            match hidden::find(&NAMES, piece) {
+                None => kept.add(piece, header.len()),
+                Some(Hidden::AfterComma(comma)) => {
+                    kept.add(piece.get(..comma).unwrap_or_default(), header.len());
+                    line = piece.get(comma + 1..);
+                }
+                Some(Hidden::Elsewhere(_)) => has_own = true,
             }
-            continue;
         }
-        if std::mem::replace(&mut has_kept, true) {
-            kept.push(b';');
-        } else {
-            kept.reserve(header.len());
-        }
-        kept.extend(piece);
     }
-    if !has_own {
-        return None;
-    }
-    // A cookie that has become the first has no white space before it.
-    let start = kept.len() - kept.trim_ascii_start().len();
-    kept.drain(..start);
-    Some(Taken { header: kept, cookie, newest })
+    has_own.then(|| Taken { header: kept.into_header(), cookie, newest })
 }
 
-/// What comes before the next semicolon, or the end.
-fn next_piece<'h>(rest: &mut Option<&'h [u8]>) -> Option<&'h [u8]> {
+/// A cookie's name, and what is behind its equals sign.
+fn named(cookie: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let end = memchr::memchr(b'=', cookie).unwrap_or(cookie.len());
+    let (name, value) = cookie.split_at_checked(end).unwrap_or((cookie, b""));
+    (name.trim_ascii(), value.get(1..))
+}
+
+/// What comes before the next of these separators, or the end.
+fn next_piece<'h>(rest: &mut Option<&'h [u8]>, separator: u8) -> Option<&'h [u8]> {
     let header = rest.take()?;
-    match memchr::memchr(b';', header) {
+    match memchr::memchr(separator, header) {
         Some(end) => {
             *rest = header.get(end + 1..);
             header.get(..end)
         }
         None => Some(header),
+    }
+}
+
+/// The cookies that are left.
+#[derive(Default)]
+struct Kept {
+    header: Vec<u8>,
+    has_any: bool,
+}
+
+impl Kept {
+    fn add(&mut self, piece: &[u8], all: usize) {
+        if std::mem::replace(&mut self.has_any, true) {
+            self.header.push(b';');
+        } else {
+            self.header.reserve(all);
+        }
+        self.header.extend(piece);
+    }
+
+    fn into_header(mut self) -> Vec<u8> {
+        // A cookie that has become the first has no white space before it.
+        let start = self.header.len() - self.header.trim_ascii_start().len();
+        self.header.drain(..start);
+        self.header
     }
 }
 
@@ -112,7 +155,7 @@ mod tests {
 
     fn taken(header: &str) -> Option<Taken> {
         let settings = DbscSettings { enabled: Some(true), ..DbscSettings::default() };
-        take(settings.in_force().unwrap(), &keyring(), NOW, header.as_bytes())
+        take(settings.in_force().unwrap(), &keyring(), NOW, header.as_bytes(), Asks::Newest)
     }
 
     fn text(cookie: ShortLived) -> String {
@@ -130,12 +173,17 @@ mod tests {
             ("a=1; ..Host-tb-dbsc=X; b", "a=1; b"),
             ("a=1; __Secure-tb-dbsc=X", "a=1"),
             ("a=1; __secure-tb-dbsc-newest=X", "a=1"),
-            ("a=1, __Host-tb-dbsc=X; b=2", " b=2"),
+            ("a=1, __Host-tb-dbsc=X; b=2", "a=1; b=2"),
+            ("a=1,2, __Host-tb-dbsc=X, b=2,3; c=4,5", "a=1,2; b=2,3; c=4,5"),
+            ("__Host-tb-dbsc=X, __Secure-tb-dbsc-newest=X,b=2, __host-TB-dbsc=X", "b=2"),
+            ("a=1, __Host-tb-dbsc=X", "a=1"),
+            ("a=\"1, __Host-tb-dbsc=X\"; b=2", "a=\"1; b=2"),
+            ("a=1 __Host-tb-dbsc=X; b=2", "b=2"),
             ("__Host-tb-dbsc; a=1", "a=1"),
         ] {
             let header = header.replace('X', &text(proved));
             let taken = taken(&header).unwrap();
-            assert_eq!(String::from_utf8(taken.header).unwrap(), left.trim_start(), "{header}");
+            assert_eq!(String::from_utf8(taken.header).unwrap(), left, "{header}");
         }
         assert_eq!(taken("a=1; tb-dbsc=2; sid=x"), None);
         assert_eq!(taken(""), None);
@@ -162,7 +210,15 @@ mod tests {
             "no more than eight"
         );
         assert_eq!(taken("__Host-tb-dbsc=; a=1").unwrap().cookie, None);
-        // The name of a site's session is not that of a host's.
+        // Whatever line it came in.
+        for header in ["a=1, __Host-tb-dbsc=X, b=2", "__Host-tb-dbsc=X,b=2", "a=1,__Host-tb-dbsc=X; b=2"] {
+            let header = header.replace('X', &text(older));
+            assert_eq!(taken(&header).unwrap().cookie, Some(older), "{header}");
+        }
+        // The name of a site's session is not that of a host's: another host of the domain can have set it.
+        let newest = older.registered.seal(&keyring()).unwrap();
+        assert_eq!(taken(&format!("__Host-tb-dbsc-newest={newest}")).unwrap().newest, Some(older.registered));
+        assert_eq!(taken(&format!("__Secure-tb-dbsc-newest={newest}")).unwrap().newest, None);
         assert_eq!(taken(&format!("__Secure-tb-dbsc={}", text(older))).unwrap().cookie, None);
     }
 

@@ -12,7 +12,7 @@ use ::dbsc::sign::Signer as _;
 use ::dbsc::sign::openssl::SigningKey;
 use proptest::prelude::*;
 
-use super::device::take;
+use super::device::{Asks, take};
 use super::endpoints::{Answer, Call, answer};
 use super::now;
 use super::pending::Waiting;
@@ -132,7 +132,7 @@ impl World {
         let binder = settings.binder().unwrap().unwrap();
         let party = self.party(who);
         let mut header = party.header();
-        let taken = take(binder.dbsc().unwrap(), binder.keyring, now, header.as_bytes());
+        let taken = take(binder.dbsc().unwrap(), binder.keyring, now, header.as_bytes(), Asks::Proof);
         let short_lived: Option<ShortLived> = taken.as_ref().and_then(|taken| taken.cookie);
         if let Some(taken) = taken {
             header = String::from_utf8(taken.header).unwrap();
@@ -239,7 +239,7 @@ impl World {
         let binder = settings.binder().unwrap().unwrap();
         let party = self.party(who);
         let header = party.header();
-        let taken = take(binder.dbsc().unwrap(), binder.keyring, now, header.as_bytes());
+        let taken = take(binder.dbsc().unwrap(), binder.keyring, now, header.as_bytes(), Asks::Newest);
         let call = Call {
             is_post: true,
             proof: proof.as_deref().map(str::as_bytes),

@@ -9,8 +9,10 @@ use crate::words::{DirectiveError, one};
 /// The names of the short-lived cookie: of a host's session, and of a site's.
 pub const HOST_COOKIE: &str = "__Host-tb-dbsc";
 pub const SITE_COOKIE: &str = "__Secure-tb-dbsc";
-/// The name of the cookie that says which registration is a browser's newest. Only the endpoints get it.
-pub const NEWEST_COOKIE: &str = "__Secure-tb-dbsc-newest";
+/// The names of the cookie that says which registration is a browser's newest. A session ends by it: no other host must be able to
+/// set one, but those that share it.
+pub const HOST_NEWEST_COOKIE: &str = "__Host-tb-dbsc-newest";
+pub const SITE_NEWEST_COOKIE: &str = "__Secure-tb-dbsc-newest";
 
 /// How long browsers keep a session: 400 days, in seconds.
 const LONG: u64 = 34_560_000;
@@ -230,13 +232,15 @@ impl Dbsc<'_> {
         format!("Path=/{domain}; Secure; HttpOnly; SameSite=None")
     }
 
-    /// The line that sets the cookie which says that this is the browser's newest registration.
+    /// The name of the cookie that says which registration is a browser's newest.
+    pub const fn newest_name(&self) -> &'static str {
+        if self.site.is_some() { SITE_NEWEST_COOKIE } else { HOST_NEWEST_COOKIE }
+    }
+
+    /// The line that sets it.
     pub(super) fn newest(&self, value: &str) -> String {
-        let domain = self.site.map(|site| format!("; Domain={site}")).unwrap_or_default();
-        let path = self.path;
-        format!(
-            "{NEWEST_COOKIE}={value}; Max-Age={LONG}; Path={path}{domain}; Secure; HttpOnly; SameSite=None"
-        )
+        let (name, attributes) = (self.newest_name(), self.cookie_attributes());
+        format!("{name}={value}; Max-Age={LONG}; {attributes}")
     }
 
     /// The value of `Secure-Session-Registration`.

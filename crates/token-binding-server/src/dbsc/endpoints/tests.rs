@@ -224,8 +224,7 @@ fn the_older_of_two_sessions_ends() {
         let answer = browser.refresh(&session, &challenge);
         assert_eq!(answer.body == r#"{"continue":false}"#, ends, "{answer:?}");
         assert_eq!(answer.status, 200);
-        let says_newest =
-            answer.headers.iter().any(|(_, value)| value.starts_with("__Secure-tb-dbsc-newest="));
+        let says_newest = answer.headers.iter().any(|(_, value)| value.starts_with("__Host-tb-dbsc-newest="));
         assert_eq!(says_newest, !ends && newest != same);
     }
 }
