@@ -18,6 +18,7 @@ const FUNCTIONS: &[&str] = &[
     "ap_hook_expr_lookup",
     "ap_hook_insert_error_filter",
     "ap_hook_insert_filter",
+    "ap_hook_log_transaction",
     "ap_hook_optional_fn_retrieve",
     "ap_hook_post_config",
     "ap_hook_post_perdir_config",

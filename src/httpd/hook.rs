@@ -200,6 +200,12 @@ impl LateRegistrar {
         // SAFETY: see `Registrar`; httpd reads its configuration in one thread, too.
         unsafe { ffi::ap_hook_quick_handler(Some(quick_handler::<H>), after, before, order.place) };
     }
+
+    pub(crate) fn log_transaction<H: RequestHook>(&self, order: Order) {
+        let [after, before] = order.lists();
+        // SAFETY: as above.
+        unsafe { ffi::ap_hook_log_transaction(Some(of_request::<H>), after, before, order.place) };
+    }
 }
 
 /// What httpd's record names as the function that registers hooks.

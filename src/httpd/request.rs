@@ -162,6 +162,12 @@ impl<'r> Request<'r> {
         unsafe { (*self.raw).proxyreq != 0 }
     }
 
+    /// Whether it says for which host it is, so that httpd could take it for one.
+    pub(crate) fn has_host(self) -> bool {
+        // SAFETY: the request_rec is valid (from_raw).
+        unsafe { !(*self.raw).hostname.is_null() }
+    }
+
     /// The path, as the client has sent it.
     pub(crate) fn path(self) -> &'r [u8] {
         // SAFETY: the request_rec is valid (from_raw).

@@ -8,7 +8,7 @@ use crate::httpd::hook::{LateRegistrar, Modules, Order, Registrar};
 
 use super::authz::RequireTokenBinding;
 use super::connection::ProcessConnection;
-use super::cookies::{SealCookies, TellCaches};
+use super::cookies::{CleanUnread, SealCookies, TellCaches};
 use super::endpoints::Endpoints;
 use super::expression::TokenBindingFunction;
 use super::handshake::TokenBindingExtension;
@@ -21,20 +21,22 @@ use super::trailers::CleanTrailers;
 static MOD_SSL: Modules = Modules::one(c"mod_ssl.c");
 static MOD_HTTP2: Modules = Modules::one(c"mod_http2.c");
 
-/// Whether the endpoints of DBSC are registered, in the configuration that httpd reads.
-static HAS_ENDPOINTS: AtomicBool = AtomicBool::new(false);
+/// Whether the hooks for DBSC are registered, in the configuration that httpd reads.
+static HAS_DBSC: AtomicBool = AtomicBool::new(false);
 
 /// Registers what only some configurations need: others don't pay for it.
 pub(super) fn register_for(server: &ServerConfig, registrar: &LateRegistrar) {
-    if server.cookies.dbsc.is_on() && !HAS_ENDPOINTS.swap(true, Ordering::Relaxed) {
+    if server.cookies.dbsc.is_on() && !HAS_DBSC.swap(true, Ordering::Relaxed) {
         // Before mod_cache's, which answers out of its store there.
         registrar.quick_handler::<Endpoints>(Order::BEFORE_ALL_OTHERS);
+        // Before anything that logs the headers of a request which httpd has refused before any other hook.
+        registrar.log_transaction::<CleanUnread>(Order::BEFORE_ALL_OTHERS);
     }
 }
 
 /// Registers every other hook. httpd calls it at each start and restart, before it reads its configuration.
 pub(super) fn register(registrar: &Registrar<'_>) {
-    HAS_ENDPOINTS.store(false, Ordering::Relaxed);
+    HAS_DBSC.store(false, Ordering::Relaxed);
     // What no single directive can see.
     registrar.check_config::<CheckConfig>(Order::MIDDLE);
     // After mod_ssl, whose post_config makes the SSL_CTXs that we then count.

@@ -12,6 +12,8 @@ use token_binding_server::dbsc::device::{Asks, take};
 use token_binding_server::dbsc::now;
 use token_binding_server::outcome::{Level, Response, tags};
 
+use crate::httpd::guard::Site;
+use crate::httpd::hook::{RequestHook, Status};
 use crate::httpd::request::Request;
 
 use super::binder::{are_bound, binder, client, shown};
@@ -98,6 +100,27 @@ fn rewrite(request: Request<'_>, kind: ClientKind) -> Response {
     }
     request.keep_cookies(state);
     response
+}
+
+/// The request is over. One that httpd has refused itself, as for its `Host` or `Expect`, has met no hook before this: what it came
+/// with is for no log.
+pub(in crate::module) struct CleanUnread;
+
+impl RequestHook for CleanUnread {
+    const SITE: Site = Site("CleanUnread");
+
+    fn run(request: Request<'_>) -> Status {
+        let is_unread = match binder(request) {
+            // Which virtual host such a request is for may not be known.
+            Ok(None) => !request.has_host(),
+            _ => request.cookies().is_none(),
+        };
+        if is_unread {
+            request.headers().unset(COOKIE);
+            request.headers().unset(COOKIE_2);
+        }
+        Status::Declined
+    }
 }
 
 /// Takes the module's own cookies out of the header: what it says of the client, if that is one that DBSC is for.

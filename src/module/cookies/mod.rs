@@ -8,7 +8,7 @@ mod outgoing;
 
 pub(super) use binder::{are_bound, binder};
 pub(super) use caches::{TellCaches, find_others};
-pub(super) use incoming::{is_for_endpoint, receive};
+pub(super) use incoming::{CleanUnread, is_for_endpoint, receive};
 pub(super) use outgoing::{SealCookies, check_all};
 
 use crate::httpd::filter::OutputFilter as _;

@@ -29,6 +29,39 @@ fn node(name: &str) -> Httpd {
     server
 }
 
+/// What httpd refuses before any module sees it is logged, and its cookies are not.
+#[tokio::test]
+async fn no_log_has_the_proof_of_a_request_that_httpd_refuses_itself() {
+    use std::io::{Read as _, Write as _};
+
+    let server = node("first\nCustomLog @DIR@/access.log \"%>s %{Cookie}i %{Cookie2}i\"");
+    let cookies = format!("Cookie: {SHORT_LIVED}=SECRET; sid=SECRET\r\nCookie2: SECRET\r\n");
+    let refused = [
+        "GET / HTTP/1.1\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nHost: a b\r\n".to_owned(),
+        format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nExpect: a-miracle\r\n"),
+        format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: none\r\n"),
+        format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: many\r\n"),
+    ];
+    for start in &refused {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+        write!(stream, "{start}{cookies}Connection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 5"), "{start}: {answer}");
+    }
+    let log = server.dir().join("access.log");
+    let lines = || std::fs::read_to_string(&log).unwrap_or_default();
+    tokio::time::timeout(PATIENCE, async {
+        while lines().lines().count() < refused.len() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{}", lines()));
+    assert!(!lines().contains("SECRET"), "{}", lines());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_session_on_two_nodes_behind_haproxy_in_http_mode() {
     let nodes = [node("first"), node("second")];

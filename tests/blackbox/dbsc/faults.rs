@@ -16,11 +16,11 @@ const ALLOCATIONS: &str = "TOKEN_BINDING_FAIL_AT";
 /// More than a hook makes.
 const ENOUGH: u32 = 500;
 
-fn faulty(variable: &'static str) -> Httpd {
+fn faulty(variable: &'static str, site: &str) -> Httpd {
     let module = programs::faulty_module();
     let mut setup =
         Setup { module: Some(module.clone()), ..setup("TokenBindingCookie sid\nTokenBindingDBSC On") };
-    setup.environment = vec![(variable, SITE.to_owned())];
+    setup.environment = vec![(variable, site.to_owned())];
     if variable == ALLOCATIONS {
         // The library is there before OpenSSL allocates anything.
         setup.environment.push(("LD_PRELOAD", module.to_str().unwrap().to_owned()));
@@ -35,7 +35,7 @@ fn faulty(variable: &'static str) -> Httpd {
 
 #[tokio::test]
 async fn a_panic_is_500_and_the_session_goes_on() {
-    let server = faulty("TOKEN_BINDING_PANIC_AT");
+    let server = faulty("TOKEN_BINDING_PANIC_AT", SITE);
     for protocol in PROTOCOLS {
         let mut device = Device::new(protocol);
         device.log_in(&server, "/set.cgi?sid=alice").await;
@@ -51,10 +51,23 @@ async fn a_panic_is_500_and_the_session_goes_on() {
     }
 }
 
+/// The response has been sent, and what is not clean is not logged.
+#[tokio::test]
+async fn a_panic_before_the_log_costs_a_line() {
+    let server = faulty("TOKEN_BINDING_PANIC_AT", "CleanUnread");
+    for protocol in PROTOCOLS {
+        let children = server.children();
+        let request = Request::get(HOST, "/env.cgi").header("X-Panic", "please");
+        assert_eq!(submit(&server, protocol, None, request).await.status, 200);
+        assert!(server.line("TB901").contains("CleanUnread"));
+        assert_eq!(server.children(), children, "the same processes");
+    }
+}
+
 /// Each of OpenSSL's allocations fails in turn, or it and all later ones.
 #[tokio::test]
 async fn without_memory_nothing_is_decided() {
-    let server = faulty(ALLOCATIONS);
+    let server = faulty(ALLOCATIONS, SITE);
     for protocol in PROTOCOLS {
         let mut device = Device::new(protocol);
         device.log_in(&server, "/set.cgi?sid=alice").await;
