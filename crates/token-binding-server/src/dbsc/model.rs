@@ -2,7 +2,6 @@
 //! as they are. No sequence of steps lets the thief's request reach the application with the owner's value after the time that
 //! docs/security.md gives.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use ::dbsc::Algorithm;
@@ -14,10 +13,10 @@ use proptest::prelude::*;
 
 use super::device::{Asks, take};
 use super::endpoints::{Answer, Call, answer};
-use super::now;
 use super::pending::Waiting;
 use super::settings::{DbscSettings, Endpoint};
 use super::tokens::ShortLived;
+use super::{TEST_CLOCK, now};
 use crate::cookies::incoming;
 use crate::cookies::outgoing::{self, Outgoing};
 use crate::cookies::settings::{Client, CookiePolicy, CookieSettings, Proved};
@@ -28,11 +27,6 @@ const OWNER: &str = "owner";
 /// The application's cookies: it logs a client in by the first, and may set either again with what it has received.
 const NAMES: [&str; 2] = ["sid", "rid"];
 const PROOF: &str = "__Host-tb-dbsc";
-thread_local! {
-    /// The model's time, in seconds since 1970; `None` outside of it.
-    pub(super) static NOW: Cell<Option<u64>> = const { Cell::new(None) };
-}
-
 const START: u64 = 1_000_000;
 /// The clocks of a farm may differ by so much, in seconds.
 const SKEW: u64 = 5;
@@ -269,7 +263,7 @@ impl World {
             Step::Visit(who) => self.request(who, Act::Nothing),
             Step::Roll(who, name) => self.request(who, Act::Roll(name)),
             Step::Send(names) => self.thief.sends = names,
-            Step::Wait(seconds) => NOW.set(Some(now() + seconds)),
+            Step::Wait(seconds) => TEST_CLOCK.set(Some(now() + seconds)),
             Step::Steal => {
                 let loot = self.owner.jar.clone();
                 self.thief.session = self.owner.session.clone().or(self.thief.session.take());
@@ -312,7 +306,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn world(policy: CookiePolicy, kinds: [(bool, bool); 2]) -> World {
     let [(owner_binds, owner_has), (thief_binds, thief_has)] = kinds;
-    NOW.set(Some(START));
+    TEST_CLOCK.set(Some(START));
     let dbsc = DbscSettings { enabled: Some(true), ..DbscSettings::default() };
     World {
         settings: CookieSettings { dbsc, ..settings(&NAMES, policy) },
