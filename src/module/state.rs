@@ -34,7 +34,7 @@ pub(crate) struct RequestState {
 /// What is kept with a request on a virtual host that binds cookies.
 pub(super) struct CookieState {
     pub(super) kind: ClientKind,
-    /// Whether it came with a bound cookie whose seal holds.
+    /// Whether it came with a bound cookie whose seal holds, or with the proof of a device's key.
     pub(super) had_cookie: bool,
     /// Only where DBSC is on, and the client has no Token Binding.
     pub(super) dbsc: Option<Box<DbscState>>,

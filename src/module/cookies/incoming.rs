@@ -18,7 +18,7 @@ use crate::httpd::request::Request;
 
 use super::binder::{are_bound, binder, client, shown};
 use crate::module::log::{log, tell};
-use crate::module::state::{ClientKind, CookieState, DbscState, Known as _};
+use crate::module::state::{ClientKind, CookieState, DbscClient, DbscState, Known as _};
 use crate::module::status::count;
 
 const COOKIE: &CStr = c"Cookie";
@@ -86,6 +86,8 @@ fn rewrite(request: Request<'_>, kind: ClientKind) -> Response {
             None => headers.unset(COOKIE),
         }
     }
+    // A proof is a cookie of one client as any other.
+    state.had_cookie |= state.dbsc.as_ref().is_some_and(|dbsc| matches!(dbsc.client, DbscClient::Proved(..)));
     if headers.get(COOKIE_2).is_some() {
         let refused = RefusedCookie { name: None, cause: Cause::Cookie2 };
         if binder.only_reports(client(request, kind, state.dbsc.as_deref())) {

@@ -2,7 +2,7 @@
 
 use dbsc::Algorithm;
 use httpd_harness::cookies::{seen, set_cookies, setup};
-use httpd_harness::device::{Device, REGISTER, instructed, offered};
+use httpd_harness::device::{Device, REGISTER, SHORT_LIVED, instructed, offered};
 use httpd_harness::httpd::HOST;
 use httpd_harness::session::{PROTOCOLS, Protocol, fetch, submit};
 use httpd_harness::{Visitor, shown};
@@ -224,5 +224,21 @@ async fn a_proof_counts_in_whatever_line_it_comes() {
         let mut seen: Vec<&str> = seen.split([',', ';']).map(str::trim).collect();
         seen.sort_unstable();
         assert_eq!(seen, ["2", "first=1", "last=3", "sid=alice"], "{lines:?}");
+    }
+}
+
+/// What a page says of the key is one client's own, whatever the application says of caches.
+#[tokio::test]
+async fn a_page_for_a_device_is_private_also_without_a_bound_cookie() {
+    let server = server("");
+    for protocol in PROTOCOLS {
+        let mut device = Device::new(protocol);
+        device.log_in(&server, "/set.cgi?sid=alice").await;
+        assert_eq!(device.get(&server, "/env.cgi").await.status, 200);
+        let proof = format!("{SHORT_LIVED}={}", device.jar[SHORT_LIVED]);
+        let page = fetch(&server, protocol, None, "/env.cgi", &proof).await;
+        assert!(shown(&page.text(), "Sec_Device_Bound_Session_Key").is_some());
+        assert_eq!(page.header("Cache-Control"), Some("private"));
+        assert_eq!(fetch(&server, protocol, None, "/env.cgi", "").await.header("Cache-Control"), None);
     }
 }

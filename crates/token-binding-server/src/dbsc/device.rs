@@ -61,18 +61,18 @@ pub fn take(dbsc: Dbsc<'_>, keyring: &Keyring, now: u64, header: &[u8], asks: As
         // httpd joins the lines of an HTTP/1.1 request with a comma: what is behind one may be a cookie of its own.
         let mut line = Some(piece);
         while let Some(piece) = line.take() {
-            let (name, value) = named(piece);
+            let Named { name, value, is_plain } = named(piece);
             if is_own(name) {
                 has_own = true;
                 // Their values have no comma.
                 line = value;
                 let value = next_piece(&mut line, b',').unwrap_or_default().trim_ascii();
-                let is_newest = asks == Asks::Newest && name == dbsc.newest_name().as_bytes();
+                let is_newest = is_plain && asks == Asks::Newest && name == dbsc.newest_name().as_bytes();
                 if is_newest && newests < LOOKED_AT {
                     newests += 1;
                     newest = newest.max(Registered::open(keyring, value).ok());
                 }
-                if name == dbsc.cookie_name().as_bytes() && cookies < LOOKED_AT {
+                if is_plain && name == dbsc.cookie_name().as_bytes() && cookies < LOOKED_AT {
                     cookies += 1;
                     let found = ShortLived::open(keyring, value).ok().filter(|found| found.is_live(now));
                     cookie =
@@ -93,11 +93,23 @@ pub fn take(dbsc: Dbsc<'_>, keyring: &Keyring, now: u64, header: &[u8], asks: As
     has_own.then(|| Taken { header: kept.into_header(), cookie, newest })
 }
 
-/// A cookie's name, and what is behind its equals sign.
-fn named(cookie: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let end = memchr::memchr(b'=', cookie).unwrap_or(cookie.len());
-    let (name, value) = cookie.split_at_checked(end).unwrap_or((cookie, b""));
-    (name.trim_ascii(), value.get(1..))
+/// A cookie, by its name.
+struct Named<'h> {
+    name: &'h [u8],
+    /// What is behind the equals sign.
+    value: Option<&'h [u8]>,
+    /// Whether there is nothing but white space before the name: some applications read `=name=value` as this name, and browsers send
+    /// nothing like it.
+    is_plain: bool,
+}
+
+fn named(cookie: &[u8]) -> Named<'_> {
+    let is_before = |byte: &u8| *byte == b'=' || byte.is_ascii_whitespace();
+    let start = cookie.iter().position(|byte| !is_before(byte)).unwrap_or(cookie.len());
+    let (before, rest) = cookie.split_at_checked(start).unwrap_or((b"", cookie));
+    let end = memchr::memchr(b'=', rest).unwrap_or(rest.len());
+    let (name, value) = rest.split_at_checked(end).unwrap_or((rest, b""));
+    Named { name: name.trim_ascii_end(), value: value.get(1..), is_plain: !before.contains(&b'=') }
 }
 
 /// What comes before the next of these separators, or the end.
@@ -180,6 +192,7 @@ mod tests {
             ("a=\"1, __Host-tb-dbsc=X\"; b=2", "a=\"1; b=2"),
             ("a=1 __Host-tb-dbsc=X; b=2", "b=2"),
             ("__Host-tb-dbsc; a=1", "a=1"),
+            ("a=1; = =__Host-tb-dbsc=X", "a=1"),
         ] {
             let header = header.replace('X', &text(proved));
             let taken = taken(&header).unwrap();
@@ -210,6 +223,7 @@ mod tests {
             "no more than eight"
         );
         assert_eq!(taken("__Host-tb-dbsc=; a=1").unwrap().cookie, None);
+        assert_eq!(taken(&format!("=__Host-tb-dbsc={}", text(older))).unwrap().cookie, None);
         // Whatever line it came in.
         for header in ["a=1, __Host-tb-dbsc=X, b=2", "__Host-tb-dbsc=X,b=2", "a=1,__Host-tb-dbsc=X; b=2"] {
             let header = header.replace('X', &text(older));
