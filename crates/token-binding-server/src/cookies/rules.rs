@@ -53,8 +53,11 @@ pub(super) fn unchecked<'a>(sealed: &Sealed<'a>) -> Option<&'a [u8]> {
 }
 
 /// A pending cookie is sealed to a key only by the registration that was offered with it: a thief who has registered a key of
-/// his own must not bind somebody else's cookie to it. Where it is good for a minute only, what an application makes of it is no
-/// better: another's key does not take it along, and without a key it stays what it is.
+/// his own must not bind somebody else's cookie to it.
+///
+/// With [`CookiePolicy::Required`], an application must not do it for him, by setting the cookie again. So a client that has proved
+/// another registration's key does not bring it to the application, and what a client without a proof gets for it inherits its
+/// registration and its age.
 fn judge(client: Client<'_>, is_required: bool, pending: &Pending<'_>) -> Result<Opened, Cause> {
     let is_own = |proved: &super::settings::Proved| proved.by.registered.id == pending.registration;
     let (is_taken, upgrade) = match client {
@@ -66,7 +69,7 @@ fn judge(client: Client<'_>, is_required: bool, pending: &Pending<'_>) -> Result
             }
             (is_young, None)
         }
-        // DBSC is on; or was, and is off.
+        // Another registration's key; any client where it is not required; a client where DBSC was on, and is off.
         _ => (!is_required, None),
     };
     if is_taken {

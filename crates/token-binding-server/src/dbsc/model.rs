@@ -86,6 +86,8 @@ struct World {
     settings: CookieSettings,
     owner: Party,
     thief: Party,
+    /// Whether an application has made a cookie of the thief's own out of the owner's: where pending ones are good for ever, it may.
+    has_remade: bool,
     /// Each text of the owner's cookie.
     classes: BTreeMap<String, Class>,
     /// Until when each of the owner's proofs counts.
@@ -124,6 +126,7 @@ impl World {
     fn request(&mut self, who: Who, act: Act) {
         let (now, settings) = (now(), self.settings.clone());
         let binder = settings.binder().unwrap().unwrap();
+        let may_be_remade = self.has_remade;
         let party = self.party(who);
         let mut header = party.header();
         let taken = take(binder.dbsc().unwrap(), binder.keyring, now, header.as_bytes(), Asks::Proof);
@@ -164,6 +167,12 @@ impl World {
             let is_set = |name: &[u8]| to_set.is_some_and(|(set, _)| set.as_bytes() == name);
             for upgrade in incoming.upgrades.iter().filter(|upgrade| !is_set(&upgrade.name)) {
                 let value = std::str::from_utf8(&upgrade.value).unwrap();
+                // With a stolen proof, it is the owner's key that the owner's cookie is sealed to.
+                let own_key = party.key.as_ref().map(|key| key.public_key().thumbprint());
+                assert!(
+                    value == party.value || may_be_remade || own_key != Some(proved.by.thumbprint),
+                    "another's cookie is sealed to this key"
+                );
                 put(outgoing::upgrade(binder, &proved, upgrade).unwrap(), value);
             }
         }
@@ -183,6 +192,7 @@ impl World {
             if value == OWNER {
                 let is_login = matches!(act, Act::LogIn) && name == NAMES[0];
                 let class = self.class_of_set(client, if is_login { &[] } else { &sources });
+                self.has_remade |= self.is_optional() && matches!((who, act), (Who::Thief, Act::Roll(_)));
                 self.classes.insert(text.to_owned(), class);
             }
             self.party(who).jar.insert(name.to_owned(), text.to_owned());
@@ -312,6 +322,7 @@ fn world(policy: CookiePolicy, kinds: [(bool, bool); 2]) -> World {
         settings: CookieSettings { dbsc, ..settings(&NAMES, policy) },
         owner: Party::new(owner_binds.then_some(b"owner's id"), owner_has, OWNER),
         thief: Party::new(thief_binds.then_some(b"thief's id"), thief_has, "thief"),
+        has_remade: false,
         classes: BTreeMap::new(),
         proofs: BTreeMap::new(),
     }

@@ -116,10 +116,10 @@ impl Waiting {
         Self { registered: Some(registration), ..Self::default() }
     }
 
-    /// The client has brought this cookie, and no proof that it is its own. Whatever the application sets now may come of it: it
-    /// waits no longer than this one, and for no other registration, or whoever has stolen it would have it made into
-    /// one of his own. Where several registrations are waited for, none of them is known to be whose it is: it is taken
-    /// while it is young, and nobody's proof makes it older.
+    /// The client has brought this cookie, and no proof that it is its own: it may be stolen. What the application sets in this
+    /// response may have been made of it. So that waits for the same registration, since the same time, and the client is
+    /// offered no other. Cookies of several registrations may be a thief's own mixed with stolen ones: what is made
+    /// of them waits for a registration that nobody has, since the first of them.
     pub fn inherit(&self, from: &Pending<'_>) {
         let own = Inherited { registration: Some(from.registration), at: from.at };
         self.inherited.set(Some(match self.inherited.get() {
