@@ -83,7 +83,11 @@ pub fn take(dbsc: Dbsc<'_>, keyring: &Keyring, now: u64, header: &[u8], asks: As
             match hidden::find(&NAMES, piece) {
                 None => kept.add(piece, header.len()),
                 Some(Hidden::AfterComma(comma)) => {
-                    kept.add(piece.get(..comma).unwrap_or_default(), header.len());
+                    // A bare name without an equals sign, nothing has checked yet.
+                    let before = piece.get(..comma).unwrap_or_default();
+                    if !is_own(named(before).name) {
+                        kept.add(before, header.len());
+                    }
                     line = piece.get(comma + 1..);
                 }
                 Some(Hidden::Elsewhere(_)) => has_own = true,
@@ -192,6 +196,7 @@ mod tests {
             ("a=\"1, __Host-tb-dbsc=X\"; b=2", "a=\"1; b=2"),
             ("a=1 __Host-tb-dbsc=X; b=2", "b=2"),
             ("__Host-tb-dbsc; a=1", "a=1"),
+            ("a=1; __secure-tb-dbsc , __Host-tb-dbsc=X", "a=1"),
             ("a=1; = =__Host-tb-dbsc=X", "a=1"),
         ] {
             let header = header.replace('X', &text(proved));
